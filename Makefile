@@ -1,0 +1,52 @@
+# Landfall. `make run` shows it, `make test` proves it.
+GO      ?= go
+GOFLAGS += -p=2
+export GOFLAGS
+export CGO_ENABLED = 0
+BUILD    = $(GO) build -trimpath -ldflags='-s -w'
+MODULES  = . test test/bench
+LINT     = $(GO) tool -modfile=tools/go.mod golangci-lint
+FUZZTIME ?= 10s
+
+.PHONY: build run test e2e check format lint fuzz bench clean
+
+build:
+	$(BUILD) -o bin/landfall ./cmd/landfall
+
+# Builds, carries a bundle across, compares digests, and serves until Ctrl-C.
+run: build
+	GOOS=linux GOARCH=amd64 $(BUILD) -o bin/landfall-linux-amd64 ./cmd/landfall
+	GOOS=linux GOARCH=arm64 $(BUILD) -o bin/landfall-linux-arm64 ./cmd/landfall
+	cd test && $(GO) build -o ../bin/demo ./demo
+	bin/demo
+
+# All tests: the packages, the command line, and end to end with real parts.
+test: build
+	$(GO) build -mod=readonly ./... && $(GO) mod verify
+	$(GO) test ./...
+	$(MAKE) e2e
+
+e2e: build
+	cd test && LANDFALL_BIN=$(CURDIR)/bin/landfall $(GO) test -count=1 -timeout 20m ./...
+
+check: format lint test fuzz
+
+format:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+
+lint:
+	for m in $(MODULES); do (cd $$m && $(GO) tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run ./...) || exit 1; done
+
+# Every fuzz target for a short while.
+fuzz:
+	for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+	  done; done
+
+# Prints the figures of docs/benchmarks.md; needs root, skopeo, 20 GiB of disk and a quiet machine.
+bench: build
+	cd test/bench && LANDFALL_BIN=$(CURDIR)/bin/landfall $(GO) run . all
+
+clean:
+	rm -rf bin run

@@ -1,0 +1,369 @@
+package bundle
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/landfall-dev/landfall/registry"
+)
+
+// Reader is a bundle being read: a registry.Reader and Lister over its
+// content. It trusts nothing but its own reading: blobs and manifests are
+// proven, and so are the bytes between them.
+type Reader struct {
+	*layout
+	name   string // of the file, for messages
+	source io.ReaderAt
+	file   *os.File // nil when the source is somebody else's
+
+	places map[digest.Digest]*entry
+	names  map[string]digest.Digest    // by canonical name
+	byHash map[digest.Digest]*Manifest // of the header
+	graph  *registry.Graph
+}
+
+var (
+	_ registry.Reader = (*Reader)(nil)
+	_ registry.Lister = (*Reader)(nil)
+)
+
+// Open opens a bundle file and proves everything about it but the payload of
+// its blobs. ErrFormat when it is no bundle, ErrSize when it is truncated or
+// goes on after its end, ErrDigest when a manifest is damaged.
+func Open(path string) (*Reader, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%w: not a regular file", ErrFormat)
+	}
+	var r *Reader
+	if err == nil {
+		r, err = NewReader(path, f, info.Size())
+	}
+	if err != nil {
+		f.Close()
+		if strings.Contains(err.Error(), path) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	r.file = f
+	return r, nil
+}
+
+// NewReader is Open for bytes that are not a file of their own.
+func NewReader(name string, source io.ReaderAt, size int64) (*Reader, error) {
+	r := &Reader{name: name, source: source}
+	if err := r.open(size); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return r, nil
+}
+
+func (r *Reader) open(size int64) error {
+	h, err := readPreamble(r.source, size)
+	if err != nil {
+		return err
+	}
+	stated := h.places()
+	if r.layout, err = newLayout(h); err != nil {
+		return err
+	}
+	if !slices.Equal(stated, h.places()) {
+		return fmt.Errorf("%w: %s: offsets are not where FORMAT.md puts them", ErrFormat, headerEntry)
+	}
+	if err := r.comparePreamble(); err != nil {
+		return err
+	}
+	if size != r.size {
+		return fmt.Errorf("%w: %d bytes, the bundle has %d: %s", registry.ErrSize, size, r.size, truncation(size, r.size))
+	}
+	if err := r.compare(r.size-trailer, make([]byte, trailer), "trailer"); err != nil {
+		return err
+	}
+	r.lookUps()
+	return r.link()
+}
+
+func truncation(have, want int64) string {
+	if have < want {
+		return "it was cut off; copy it again"
+	}
+	return "something was appended to it"
+}
+
+// readPreamble finds and parses the header; what stands around it is compared
+// by the caller, which then knows what it has to be.
+func readPreamble(source io.ReaderAt, size int64) (*Header, error) {
+	start := plainEntry(layoutEntry, []byte(layoutContent))
+	have := make([]byte, len(start))
+	if err := readFull(source, have, 0); err != nil || !bytes.Equal(have, start) {
+		return nil, fmt.Errorf("%w: it does not start like a bundle", cmp.Or(truncated(err), ErrFormat))
+	}
+	pos := int64(len(start))
+	index, err := readPlain(source, indexEntry, &pos, size)
+	if err != nil {
+		return nil, err
+	}
+	_ = index // follows from the header; compared with it later
+	content, err := readPlain(source, headerEntry, &pos, size)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := readPlain(source, sumEntry, &pos, size)
+	if err != nil {
+		return nil, err
+	}
+	if want := checksumLine(content); !bytes.Equal(sum, want) {
+		return nil, fmt.Errorf("%s: %w: the checksum beside it does not match; the file is damaged, copy it again", headerEntry, registry.ErrDigest)
+	}
+	return parseHeader(content)
+}
+
+// readPlain reads one small entry whose name is known and moves pos behind it.
+func readPlain(source io.ReaderAt, name string, pos *int64, limit int64) ([]byte, error) {
+	head := make([]byte, block)
+	if err := readFull(source, head, *pos); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, truncated(err))
+	}
+	size, err := strconv.ParseInt(strings.TrimRight(string(head[124:136]), "\x00"), 8, 64)
+	if err != nil || size < 0 || size > maxHeader || !bytes.Equal(head, tarHeader(name, size, '0')) {
+		return nil, fmt.Errorf("%w: no %s where it has to be", ErrFormat, name)
+	}
+	if *pos+block+size > limit {
+		return nil, fmt.Errorf("%s: %w", name, truncated(io.ErrUnexpectedEOF))
+	}
+	content := make([]byte, size)
+	if err := readFull(source, content, *pos+block); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, truncated(err))
+	}
+	*pos += block + roundUp(size, block)
+	return content, nil
+}
+
+// readFull fills p or fails; a source may report its end with the last bytes.
+func readFull(source io.ReaderAt, p []byte, offset int64) error {
+	n, err := source.ReadAt(p, offset)
+	if n == len(p) {
+		return nil
+	}
+	return cmp.Or(err, io.ErrUnexpectedEOF)
+}
+
+// truncated turns the end of a file into what it means for a bundle.
+func truncated(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%w: the file ends here; it was cut off, copy it again", registry.ErrSize)
+	}
+	return err
+}
+
+// places lists where the header says that payloads are.
+func (h *Header) places() (list []entry) {
+	for _, b := range h.Blobs {
+		list = append(list, entry{digest: b.Digest, size: b.Size, offset: b.Offset})
+	}
+	for _, m := range h.Manifests {
+		list = append(list, entry{digest: m.Digest, size: m.Size, offset: m.Offset})
+	}
+	return list
+}
+
+func (r *Reader) comparePreamble() error {
+	return r.compare(0, r.preamble, "the entries before the first blob")
+}
+
+// compare proves bytes that follow from the header.
+func (r *Reader) compare(offset int64, want []byte, what string) error {
+	have := make([]byte, len(want))
+	if err := readFull(r.source, have, offset); err != nil {
+		return fmt.Errorf("%s: %w", what, truncated(err))
+	}
+	if !bytes.Equal(have, want) {
+		return fmt.Errorf("%w: %s at byte %d: not what FORMAT.md puts there; the file is damaged, copy it again", ErrFormat, what, offset)
+	}
+	return nil
+}
+
+// compareFrame proves the headers before a payload and the padding behind it.
+func (r *Reader) compareFrame(e *entry) error {
+	if err := r.compare(e.frame, r.frame(e), "headers of "+e.digest.String()); err != nil {
+		return err
+	}
+	return r.compare(e.offset+e.size, make([]byte, e.end()-e.offset-e.size), "padding behind "+e.digest.String())
+}
+
+func (r *Reader) lookUps() {
+	r.places = make(map[digest.Digest]*entry, len(r.entries))
+	for i := range r.entries {
+		r.places[r.entries[i].digest] = &r.entries[i]
+	}
+	r.byHash = make(map[digest.Digest]*Manifest, len(r.header.Manifests))
+	for i := range r.header.Manifests {
+		r.byHash[r.header.Manifests[i].Digest] = &r.header.Manifests[i]
+	}
+	r.names = make(map[string]digest.Digest, len(r.header.Names))
+	for _, n := range r.header.Names {
+		r.names[n.Name] = n.Digest
+	}
+}
+
+// Name is the file's name.
+func (r *Reader) Name() string { return r.name }
+
+// Header is what the bundle says of itself. It must not be changed.
+func (r *Reader) Header() *Header { return r.header }
+
+// Size is the file's length in bytes.
+func (r *Reader) Size() int64 { return r.size }
+
+// Graph is the closure of the bundle's names, blobs in file order.
+func (r *Reader) Graph() *registry.Graph { return r.graph }
+
+// Close closes the file.
+func (r *Reader) Close() error {
+	if r.file == nil {
+		return nil
+	}
+	return r.file.Close()
+}
+
+// Resolve implements registry.Reader.
+func (r *Reader) Resolve(_ context.Context, ref registry.Ref) (registry.Descriptor, error) {
+	d := ref.Digest
+	if d == "" {
+		d = r.names[ref.String()]
+	}
+	m := r.byHash[d]
+	if m == nil || !slices.Contains(m.Repositories, ref.Repository) {
+		return registry.Descriptor{}, fmt.Errorf("%s: %s: %w", r.name, ref, registry.ErrNotFound)
+	}
+	return m.descriptor(), nil
+}
+
+// Manifest implements registry.Reader.
+func (r *Reader) Manifest(ctx context.Context, ref registry.Ref) (registry.Descriptor, []byte, error) {
+	d, err := r.Resolve(ctx, ref)
+	if err != nil {
+		return d, nil, err
+	}
+	content, err := r.content(d)
+	return d, content, err
+}
+
+// content reads and proves a manifest.
+func (r *Reader) content(d registry.Descriptor) ([]byte, error) {
+	e := r.places[d.Digest]
+	if err := r.compareFrame(e); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.name, err)
+	}
+	content := make([]byte, d.Size)
+	_, err := io.ReadFull(registry.NewVerifyReader(r.section(e), d), content)
+	if err == nil {
+		err = verifyBytes(content, d)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.name, truncated(err))
+	}
+	return content, nil
+}
+
+func verifyBytes(content []byte, d registry.Descriptor) error {
+	if got := d.Digest.Algorithm().FromBytes(content); got != d.Digest {
+		return fmt.Errorf("%s: %w: the bytes hash to %s", d.Digest, registry.ErrDigest, got)
+	}
+	return nil
+}
+
+func (r *Reader) section(e *entry) *io.SectionReader {
+	return io.NewSectionReader(r.source, e.offset, e.size)
+}
+
+// Blob implements registry.Reader.
+func (r *Reader) Blob(_ context.Context, repository string, d registry.Descriptor) (io.ReadCloser, error) {
+	e := r.places[d.Digest]
+	if e == nil {
+		return nil, fmt.Errorf("%s: %s@%s: %w", r.name, repository, d.Digest, registry.ErrNotFound)
+	}
+	if e.size != d.Size {
+		return nil, fmt.Errorf("%s: %s: %w: %d bytes, want %d", r.name, d.Digest, registry.ErrSize, e.size, d.Size)
+	}
+	if err := r.compareFrame(e); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.name, err)
+	}
+	return registry.VerifyReadCloser(io.NopCloser(r.section(e)), d), nil
+}
+
+// Referrers implements registry.Reader.
+func (r *Reader) Referrers(_ context.Context, repository string, subject digest.Digest) ([]registry.Descriptor, error) {
+	var list []registry.Descriptor
+	for _, n := range r.graph.Manifests {
+		s := n.Manifest.Subject
+		if s != nil && s.Digest == subject && slices.Contains(n.Repositories, repository) {
+			d := n.Descriptor
+			d.ArtifactType, d.Annotations = n.Manifest.ArtifactType, n.Manifest.Annotations
+			list = append(list, d)
+		}
+	}
+	slices.SortFunc(list, func(a, b registry.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
+	return list, nil
+}
+
+// Repositories implements registry.Lister.
+func (r *Reader) Repositories(_ context.Context, after string) iter.Seq2[string, error] {
+	set := map[string]bool{}
+	for _, m := range r.header.Manifests {
+		for _, repository := range m.Repositories {
+			set[repository] = true
+		}
+	}
+	return inOrder(set, after)
+}
+
+// Tags implements registry.Lister.
+func (r *Reader) Tags(_ context.Context, repository, after string) iter.Seq2[string, error] {
+	known := slices.ContainsFunc(r.header.Manifests, func(m Manifest) bool { return slices.Contains(m.Repositories, repository) })
+	if !known {
+		return func(yield func(string, error) bool) {
+			yield("", fmt.Errorf("%s: repository %s: %w", r.name, repository, registry.ErrNotFound))
+		}
+	}
+	set := map[string]bool{}
+	for _, n := range r.graph.Names {
+		if n.Ref.Repository == repository && n.Ref.Tag != "" {
+			set[n.Ref.Tag] = true
+		}
+	}
+	return inOrder(set, after)
+}
+
+func inOrder(set map[string]bool, after string) iter.Seq2[string, error] {
+	var names []string
+	for name := range set {
+		if name > after {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return func(yield func(string, error) bool) {
+		for _, name := range names {
+			if !yield(name, nil) {
+				return
+			}
+		}
+	}
+}

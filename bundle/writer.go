@@ -1,0 +1,307 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/landfall-dev/landfall/internal/durable"
+	"github.com/landfall-dev/landfall/internal/parallel"
+	"github.com/landfall-dev/landfall/registry"
+)
+
+// partialSuffix marks a bundle that is being filled. It becomes the bundle by
+// being renamed when every byte is proven and on the disk.
+const (
+	partialSuffix = ".partial"
+	asideSuffix   = ".partial.old" // a partial file for other content
+)
+
+// Writer is a bundle being made: laid out first, then filled at known offsets
+// in any order. It is a registry.Writer that takes exactly the content of its
+// graph. What an interrupted run left in the partial file is used.
+type Writer struct {
+	*layout
+	path string
+	file *os.File
+
+	places map[digest.Digest]*entry
+
+	mu    sync.Mutex // protects whole
+	whole map[digest.Digest]bool
+}
+
+var (
+	_ registry.Writer  = (*Writer)(nil)
+	_ registry.Mounter = (*Writer)(nil)
+)
+
+// CreateOptions says how a bundle is made. The zero value is the default.
+type CreateOptions struct {
+	// Created is the time that the header states; now when zero.
+	Created time.Time
+}
+
+// Create lays the bundle of a graph out in path+".partial" and reserves its
+// space: ErrNoSpace comes before the first byte is fetched. ErrConflict when
+// another process fills the same file. The caller copies the graph into the
+// Writer and then calls Finish, or Close to leave it for the next run.
+func Create(ctx context.Context, path string, g *registry.Graph, opts CreateOptions) (*Writer, error) {
+	if opts.Created.IsZero() {
+		opts.Created = time.Now()
+	}
+	l, err := newLayout(newHeader(g, opts.Created))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	w := &Writer{layout: l, path: path, whole: map[digest.Digest]bool{}}
+	if err := w.open(ctx); err != nil {
+		w.Close()
+		return nil, fmt.Errorf("%s: %w", path, registry.DiskError(err))
+	}
+	return w, nil
+}
+
+func (w *Writer) open(ctx context.Context) error {
+	if info, err := os.Stat(w.path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: it exists and is not a file", registry.ErrInvalid)
+	}
+	if err := w.openPartial(); err != nil {
+		return err
+	}
+	resumed, err := w.resume()
+	if err != nil {
+		return err
+	}
+	w.places = make(map[digest.Digest]*entry, len(w.entries))
+	for i := range w.entries {
+		w.places[w.entries[i].digest] = &w.entries[i]
+	}
+	if resumed {
+		if err := w.findWhole(ctx); err != nil {
+			return err
+		}
+	}
+	if err := w.layOut(); err != nil {
+		return err
+	}
+	return w.salvage(ctx)
+}
+
+// openPartial takes the partial file for this process alone.
+func (w *Writer) openPartial() error {
+	var err error
+	if w.file, err = os.OpenFile(w.path+partialSuffix, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
+		return err
+	}
+	ok, err := durable.Lock(w.file)
+	if err == nil && !ok {
+		err = fmt.Errorf("%w: another process is making it", registry.ErrConflict)
+	}
+	return err
+}
+
+// resume keeps the partial file of an earlier run when it is for the same
+// content: then everything has the same place, but for the time of creation,
+// which stays the earlier one. A partial file for other content is put aside,
+// to be salvaged.
+func (w *Writer) resume() (bool, error) {
+	info, err := w.file.Stat()
+	if err != nil {
+		return false, err
+	}
+	old, err := readPreamble(w.file, info.Size())
+	if err != nil {
+		return false, nil // nothing to go on from
+	}
+	if old.ID == w.header.ID {
+		w.header.Created = old.Created
+		w.layout, err = newLayout(w.header)
+		return true, err
+	}
+	if err := os.Rename(w.file.Name(), w.path+asideSuffix); err != nil {
+		return false, err
+	}
+	w.file.Close()
+	return false, w.openPartial()
+}
+
+// findWhole proves what is already in the file. The file is the only journal:
+// nothing is believed that does not hash to its digest.
+func (w *Writer) findWhole(ctx context.Context) error {
+	var entries []*entry
+	for i := range w.entries {
+		if e := &w.entries[i]; durable.Written(w.file, e.offset, e.size) {
+			entries = append(entries, e)
+		}
+	}
+	return parallel.Do(ctx, runtime.GOMAXPROCS(0), entries, func(ctx context.Context, e *entry) error {
+		d := registry.Descriptor{Digest: e.digest, Size: e.size}
+		if _, err := copyBuffered(io.Discard, registry.NewVerifyReader(io.NewSectionReader(w.file, e.offset, e.size), d)); err == nil {
+			w.mark(e.digest)
+		}
+		return ctx.Err()
+	})
+}
+
+// salvage takes over what earlier files hold of this content: the bundle that
+// is about to be replaced, and a partial file for other names.
+func (w *Writer) salvage(ctx context.Context) error {
+	for _, path := range []string{w.path, w.path + asideSuffix} {
+		if err := w.salvageFrom(ctx, path); err != nil {
+			return err
+		}
+	}
+	if err := os.Remove(w.path + asideSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (w *Writer) salvageFrom(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil // there is none, or none that helps
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	old, err := readPreamble(f, info.Size())
+	if err != nil {
+		return nil
+	}
+	return parallel.Do(ctx, runtime.GOMAXPROCS(0), old.places(), func(ctx context.Context, from entry) error {
+		to := w.places[from.digest]
+		if to == nil || to.size != from.size || w.isWhole(from.digest) || !durable.Written(f, from.offset, from.size) {
+			return ctx.Err()
+		}
+		d := registry.Descriptor{Digest: from.digest, Size: from.size}
+		err := w.PutBlob(ctx, "", d, io.NewSectionReader(f, from.offset, from.size))
+		if errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize) {
+			err = nil // it was not whole there either
+		}
+		return err
+	})
+}
+
+// layOut writes everything that is not payload.
+func (w *Writer) layOut() error {
+	if err := w.file.Truncate(w.size); err != nil {
+		return err
+	}
+	if err := durable.Allocate(w.file, w.size); err != nil {
+		return err
+	}
+	if _, err := w.file.WriteAt(w.preamble, 0); err != nil {
+		return err
+	}
+	for i := range w.entries {
+		e := &w.entries[i]
+		if _, err := w.file.WriteAt(w.frame(e), e.frame); err != nil {
+			return err
+		}
+		if _, err := w.file.WriteAt(make([]byte, e.end()-e.offset-e.size), e.offset+e.size); err != nil {
+			return err
+		}
+	}
+	_, err := w.file.WriteAt(make([]byte, trailer), w.size-trailer)
+	return err
+}
+
+func (w *Writer) mark(d digest.Digest) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.whole[d] = true
+}
+
+func (w *Writer) isWhole(d digest.Digest) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.whole[d]
+}
+
+// Exists implements registry.Writer: what is whole in the file is whole for
+// every repository.
+func (w *Writer) Exists(_ context.Context, _ string, d registry.Descriptor) (bool, error) {
+	return w.isWhole(d.Digest), nil
+}
+
+// Mount implements registry.Mounter.
+func (w *Writer) Mount(_ context.Context, _, _ string, d registry.Descriptor) (bool, error) {
+	return w.isWhole(d.Digest), nil
+}
+
+// PutBlob implements registry.Writer.
+func (w *Writer) PutBlob(_ context.Context, repository string, d registry.Descriptor, r io.Reader) error {
+	e := w.places[d.Digest]
+	if e == nil || e.size != d.Size {
+		return fmt.Errorf("%s: %w: %s@%s is not in its layout", w.path, registry.ErrInvalid, repository, d.Digest)
+	}
+	to := durable.NewWriter(w.file, e.offset)
+	if _, err := copyBuffered(to, registry.NewVerifyReader(registry.Unverified(r, d), d)); err != nil {
+		return fmt.Errorf("%s: %w", d.Digest, registry.DiskError(err))
+	}
+	to.Flush()
+	w.mark(d.Digest)
+	return nil
+}
+
+// PutManifest implements registry.Writer. Tags are in the layout already.
+func (w *Writer) PutManifest(ctx context.Context, ref registry.Ref, d registry.Descriptor, content []byte) error {
+	m, err := registry.CheckManifest(ref, d, content)
+	if err != nil {
+		return err
+	}
+	for _, b := range m.Blobs {
+		if !w.isWhole(b.Digest) {
+			return fmt.Errorf("%s: %w: missing %s", ref, registry.ErrIncomplete, b.Digest)
+		}
+	}
+	if w.isWhole(d.Digest) {
+		return nil
+	}
+	return w.PutBlob(ctx, ref.Repository, d, bytes.NewReader(content))
+}
+
+// Finish gives the bundle its name once everything is in it and on the disk.
+// ErrIncomplete names what is missing.
+func (w *Writer) Finish() error {
+	for _, e := range w.entries {
+		if !w.isWhole(e.digest) {
+			return fmt.Errorf("%s: %w: missing %s", w.path, registry.ErrIncomplete, e.digest)
+		}
+	}
+	err := w.file.Sync()
+	if err == nil {
+		err = durable.Rename(w.file.Name(), w.path)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", w.path, registry.DiskError(err))
+	}
+	return nil
+}
+
+// Header is what the bundle says of itself.
+func (w *Writer) Header() *Header { return w.header }
+
+// Size is the length of the finished file in bytes.
+func (w *Writer) Size() int64 { return w.size }
+
+// Close lets go of the file. Without Finish the partial file stays, for the
+// next Create of the same content.
+func (w *Writer) Close() error {
+	if w.file == nil {
+		return nil
+	}
+	return w.file.Close()
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/landfall-dev/landfall/bundle"
+	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/remote"
+)
+
+func newBundleCreate() *cobra.Command {
+	var lists, platforms []string
+	var output, ca string
+	var plainHTTP, noReferrers bool
+	var jobs int
+	c := &cobra.Command{
+		Use:   "create [REF...]",
+		Short: "Make a bundle from registries",
+		Long: "Make a bundle of the references and of all that they reach, signatures included.\n" +
+			"Interrupted, it goes on where it stopped when it is called again.",
+	}
+	c.Flags().StringArrayVarP(&lists, "file", "f", nil, "take references from this `list`: one a line, or YAML with images:; - is standard input")
+	c.Flags().StringVarP(&output, "output", "o", "", "bundle `file` to make")
+	c.Flags().StringArrayVar(&platforms, "platform", nil, "carry this os/arch[/variant] only; may be repeated")
+	c.Flags().BoolVar(&plainHTTP, "plain-http", false, "speak http to the registries")
+	c.Flags().StringVar(&ca, "ca", "", "trust the certificates in this PEM `file` too")
+	c.Flags().BoolVar(&noReferrers, "no-referrers", false, "leave signatures, SBOMs and attestations behind")
+	c.Flags().IntVar(&jobs, "jobs", registry.DefaultJobs, "transfers at once")
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		refs, err := references(c.InOrStdin(), args, lists)
+		if err != nil {
+			return usageError{err}
+		}
+		if output == "" {
+			return usageError{fmt.Errorf("name the bundle to make with -o FILE")}
+		}
+		if jobs < 1 || jobs > 64 {
+			return usageError{fmt.Errorf("--jobs %d: want 1 to 64", jobs)}
+		}
+		walk := registry.WalkOptions{NoReferrers: noReferrers, Jobs: jobs}
+		if walk.Platforms, err = parsePlatforms(platforms); err != nil {
+			return usageError{err}
+		}
+		src, err := remote.New(remote.Options{PlainHTTP: plainHTTP, CAFile: ca})
+		if err != nil {
+			return err
+		}
+		defer src.Close()
+		return export(c, src, refs, walk, output, *asJSON)
+	}
+	return c
+}
+
+// references collects what is on the command line and in lists.
+func references(stdin io.Reader, args, lists []string) ([]registry.Ref, error) {
+	var refs []registry.Ref
+	for _, arg := range args {
+		ref, err := registry.ParseRef(arg)
+		if err != nil {
+			return nil, err
+		}
+		refs = append(refs, ref)
+	}
+	for _, list := range lists {
+		content, err := readList(stdin, list)
+		if err != nil {
+			return nil, err
+		}
+		listed, err := bundle.ParseList(list, content)
+		if err != nil {
+			return nil, err
+		}
+		refs = append(refs, listed...)
+	}
+	if len(refs) == 0 {
+		return nil, fmt.Errorf("no reference: name some, or a list with -f")
+	}
+	return refs, nil
+}
+
+func readList(stdin io.Reader, path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(stdin)
+	}
+	return os.ReadFile(path)
+}
+
+func parsePlatforms(texts []string) (list []registry.Platform, err error) {
+	for _, text := range texts {
+		p, err := registry.ParsePlatform(text)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// made is what bundle create and content export print.
+type made struct {
+	File      string        `json:"file"`
+	ID        string        `json:"id"`
+	Size      int64         `json:"size"`  // bytes of the file
+	Moved     int64         `json:"moved"` // bytes that had to be fetched
+	Names     []bundle.Name `json:"names"`
+	Blobs     int           `json:"blobs"`
+	Manifests int           `json:"manifests"`
+}
+
+// export makes a bundle of references from any source.
+func export(c *cobra.Command, src registry.Reader, refs []registry.Ref, walk registry.WalkOptions, output string, asJSON bool) error {
+	g, err := registry.Walk(c.Context(), src, refs, walk)
+	if err != nil {
+		return err
+	}
+	p := newProgress(c.ErrOrStderr(), "fetching")
+	h, err := bundle.Export(c.Context(), output, src, g, bundle.CreateOptions{}, registry.CopyOptions{Jobs: walk.Jobs, Progress: p.event})
+	p.close()
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(output)
+	if err != nil {
+		return err
+	}
+	m := made{output, h.ID, info.Size(), p.moved(), h.Names, len(h.Blobs), len(h.Manifests)}
+	if asJSON {
+		return printJSON(c.OutOrStdout(), m)
+	}
+	fmt.Fprintf(c.OutOrStdout(), "%s: %d names, %d blobs and %d manifests, %s (%s moved)\n",
+		m.File, len(m.Names), m.Blobs, m.Manifests, size(m.Size), size(m.Moved))
+	return nil
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func newContentRm() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "rm NAME...",
+		Short: "Remove names from a site",
+		Long:  "Remove tags, or with a digest manifests and the tags that point at them. Space is freed by collection.",
+		Args:  cobra.MinimumNArgs(1),
+	}
+	flags := addSiteFlags(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		s, err := flags.openExisting(c.Context())
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		var errs []error
+		for _, arg := range args {
+			ref, err := findName(c.Context(), s, arg)
+			if err == nil {
+				err = s.Delete(c.Context(), ref)
+			}
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			fmt.Fprintf(c.OutOrStdout(), "removed %s\n", ref)
+		}
+		return errors.Join(errs...)
+	}
+	return c
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/remote"
+	"github.com/landfall-dev/landfall/registry/store"
+)
+
+// site is where a verb works: a store on this machine, or an appliance.
+type site interface {
+	registry.Reader
+	registry.Writer
+	registry.Lister
+	registry.Deleter
+	Close() error
+}
+
+// siteFlags say which site is meant.
+type siteFlags struct {
+	data, server, ca string
+}
+
+func addSiteFlags(c *cobra.Command) *siteFlags {
+	f := &siteFlags{}
+	addDataFlag(c, &f.data)
+	c.Flags().StringVar(&f.server, "server", "", "speak to the appliance at this `URL` instead")
+	c.Flags().StringVar(&f.ca, "ca", "", "trust the certificates in this PEM `file` too")
+	c.MarkFlagsMutuallyExclusive("data", "server")
+	return f
+}
+
+func addDataFlag(c *cobra.Command, data *string) {
+	c.Flags().StringVar(data, "data", defaultData(), "data `folder` of the store (LANDFALL_DATA)")
+}
+
+func defaultData() string {
+	if dir := os.Getenv("LANDFALL_DATA"); dir != "" {
+		return dir
+	}
+	if os.Getuid() == 0 {
+		return "/var/lib/landfall"
+	}
+	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
+		return filepath.Join(dir, "landfall")
+	}
+	home, _ := os.UserHomeDir()
+	return filepath.Join(home, ".local", "share", "landfall")
+}
+
+// socketName is where a running appliance is reached on its own machine.
+const socketName = "landfall.sock"
+
+// open opens the site to be written to; a store that is new is made.
+func (f *siteFlags) open(ctx context.Context) (site, error) {
+	if f.server != "" {
+		if !strings.Contains(f.server, "://") {
+			return nil, usageError{fmt.Errorf("--server %q: want a URL like http://127.0.0.1:5080", f.server)}
+		}
+		return remote.New(remote.Options{Server: f.server, CAFile: f.ca})
+	}
+	s, err := store.Open(ctx, f.data, store.Options{})
+	if inUse := (*store.InUseError)(nil); errors.As(err, &inUse) {
+		socket := filepath.Join(f.data, socketName)
+		if _, statErr := os.Stat(socket); statErr != nil {
+			return nil, err // an import, not an appliance
+		}
+		return remote.New(remote.Options{Server: "unix://" + socket})
+	}
+	if err != nil {
+		return nil, err // not s: a nil store is no nil site
+	}
+	return s, nil
+}
+
+// openExisting opens the site to be read; it makes nothing.
+func (f *siteFlags) openExisting(ctx context.Context) (site, error) {
+	if _, err := os.Stat(filepath.Join(f.data, store.Database)); f.server == "" && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w: no store is there; name its folder with --data, or an appliance with --server", f.data, registry.ErrNotFound)
+	}
+	return f.open(ctx)
+}
+
+// findName takes a name as the site lists it, or as Docker would complete it.
+func findName(ctx context.Context, s registry.Reader, text string) (registry.Ref, error) {
+	if ref, err := registry.ParseName(text); err == nil {
+		if _, err := s.Resolve(ctx, ref); !errors.Is(err, registry.ErrNotFound) {
+			return ref, err
+		}
+	}
+	ref, err := registry.ParseRef(text)
+	if err != nil {
+		return ref, usageError{err}
+	}
+	_, err = s.Resolve(ctx, ref)
+	return ref, err
+}

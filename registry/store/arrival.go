@@ -1,0 +1,184 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/landfall-dev/landfall/internal/durable"
+	"github.com/landfall-dev/landfall/internal/parallel"
+	"github.com/landfall-dev/landfall/registry"
+)
+
+// arrival is a blob that is whole in a temporary file, proven, and not yet
+// durable.
+type arrival struct {
+	digest digest.Digest
+	size   int64
+	file   *os.File
+}
+
+// syncJobs is how many syncs run together: they share the file system's
+// journal commits.
+const syncJobs = 16
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, durable.BufferSize); return &b }}
+
+// PutBlob implements registry.Writer. The blob is durable when it returns; its
+// row becomes durable with the manifest that names it.
+func (s *Store) PutBlob(ctx context.Context, repository string, d registry.Descriptor, r io.Reader) error {
+	a, err := s.receive(ctx, d, r)
+	if err != nil {
+		return err
+	}
+	return s.keep(ctx, repository, a)
+}
+
+// keep makes one arrival durable and a blob of the repository.
+func (s *Store) keep(ctx context.Context, repository string, a *arrival) error {
+	if err := s.settle(ctx, a); err != nil {
+		return fmt.Errorf("blob %s: %w", a.digest, registry.DiskError(err))
+	}
+	return s.link(ctx, s.db.WriteSoon, link{repository, a.digest, a.size})
+}
+
+// receive writes r to a temporary file while it proves it.
+func (s *Store) receive(ctx context.Context, d registry.Descriptor, r io.Reader) (*arrival, error) {
+	if _, err := registry.ParseDigest(d.Digest.String()); err != nil {
+		return nil, err
+	}
+	f, err := os.CreateTemp(s.path(incomingDir), "blob-*")
+	if err != nil {
+		return nil, registry.DiskError(err)
+	}
+	w := durable.NewWriter(f, 0)
+	if err := fill(ctx, w, registry.NewVerifyReader(registry.Unverified(r, d), d)); err != nil {
+		f.Close()
+		os.Remove(f.Name())
+		return nil, fmt.Errorf("blob %s: %w", d.Digest, registry.DiskError(err))
+	}
+	w.Flush()
+	return &arrival{d.Digest, d.Size, f}, nil
+}
+
+// fill copies in whole buffers, so that a slow network does not become many
+// small writes. It keeps the reader's error apart from the end of the bytes.
+func fill(ctx context.Context, w io.Writer, r io.Reader) error {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	for {
+		n, err := readAll(r, *buf)
+		if n > 0 {
+			if _, werr := w.Write((*buf)[:n]); werr != nil {
+				return werr
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// readAll fills buf as far as r goes and returns r's own error, which
+// io.ReadFull would replace.
+func readAll(r io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = r.Read(buf[n:])
+		n += m
+	}
+	return n, err
+}
+
+// settle gives arrivals their names: all bytes first, then all names, then
+// all folders, so that the file system can do each step in few writes. An
+// existing file is replaced, which mends it if it was damaged; who has it open
+// keeps the old one.
+func (s *Store) settle(ctx context.Context, arrivals ...*arrival) error {
+	defer func() {
+		for _, a := range arrivals {
+			a.file.Close()
+			os.Remove(a.file.Name()) // no longer there when all went well
+		}
+	}()
+	sync := func(_ context.Context, a *arrival) error { return durable.Sync(a.file) }
+	if err := parallel.Do(ctx, syncJobs, arrivals, sync); err != nil {
+		return err
+	}
+	folders := map[string]bool{}
+	for _, a := range arrivals {
+		path := s.blobPath(a.digest)
+		if err := os.Rename(a.file.Name(), path); err != nil {
+			return err
+		}
+		folders[filepath.Dir(path)] = true
+	}
+	return parallel.Do(ctx, syncJobs, slices.Collect(maps.Keys(folders)), func(_ context.Context, folder string) error {
+		return durable.SyncDir(folder)
+	})
+}
+
+// Reserve implements registry.Reserver: it compares bytes, with one percent for
+// block sizes and the database, to what the file system has free.
+func (s *Store) Reserve(_ context.Context, bytes int64) error {
+	free, err := durable.Free(s.dir)
+	if need := bytes + bytes/100; err == nil && need > free {
+		return fmt.Errorf("%w in %s: %d bytes are needed, %d are free", registry.ErrNoSpace, s.dir, need, free)
+	}
+	return err
+}
+
+// link says that a repository has a blob whose file is durable.
+type link struct {
+	repository string
+	digest     digest.Digest
+	size       int64
+}
+
+type transaction func(context.Context, func(*sql.Tx) error) error
+
+func (s *Store) link(ctx context.Context, write transaction, links ...link) error {
+	err := write(ctx, func(tx *sql.Tx) error {
+		for _, l := range links {
+			if err := insertLink(ctx, tx, l); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("blob rows: %w", registry.DiskError(err))
+	}
+	var keys []cacheKey
+	for _, l := range links {
+		keys = append(keys, blobKey(registry.RepositoryPath(l.repository), l.digest))
+	}
+	s.cache.forget(keys...)
+	return nil
+}
+
+func insertLink(ctx context.Context, tx *sql.Tx, l link) error {
+	if err := insertBlob(ctx, tx, l.digest, l.size); err != nil {
+		return err
+	}
+	id, err := repositoryID(ctx, tx, l.repository)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO repository_blobs (repository_id, digest) VALUES (?, ?) ON CONFLICT DO NOTHING`, id, l.digest.String())
+	return err
+}

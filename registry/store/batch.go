@@ -1,0 +1,203 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/landfall-dev/landfall/registry"
+)
+
+// A batch makes its arrivals durable when so many are waiting: enough to share
+// the syncs, few enough to lose little to a crash.
+const (
+	batchBlobs     = 128
+	batchBytes     = 256 << 20
+	batchManifests = 256
+)
+
+// batch is a registry.Batch: blobs are settled in groups, manifests written in
+// groups, names at the end in one transaction.
+type batch struct {
+	store    *Store
+	settling sync.Mutex // held while a group is on its way from waiting into the database
+
+	mu        sync.Mutex // protects the fields below
+	waiting   map[digest.Digest]*waiting
+	bytes     int64
+	manifests []put
+	tags      []tagged
+}
+
+// waiting is an arrival with the repositories that it has to be in.
+type waiting struct {
+	*arrival
+	repositories []string
+}
+
+// tagged is a name that Commit makes visible.
+type tagged struct {
+	ref    registry.Ref
+	digest digest.Digest
+}
+
+// Batch implements registry.Batcher.
+func (s *Store) Batch(context.Context) (registry.Batch, error) {
+	return &batch{store: s, waiting: map[digest.Digest]*waiting{}}, nil
+}
+
+// Exists implements registry.Writer; what waits to be settled exists.
+func (b *batch) Exists(ctx context.Context, repository string, d registry.Descriptor) (bool, error) {
+	b.mu.Lock()
+	w := b.waiting[d.Digest]
+	b.mu.Unlock()
+	if w != nil && !registry.IsManifest(d.MediaType) {
+		return b.Mount(ctx, repository, "", d)
+	}
+	return b.store.Exists(ctx, repository, d)
+}
+
+// PutBlob implements registry.Writer.
+func (b *batch) PutBlob(ctx context.Context, repository string, d registry.Descriptor, r io.Reader) error {
+	a, err := b.store.receive(ctx, d, r)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	if old := b.waiting[d.Digest]; old != nil {
+		b.mu.Unlock()
+		return errors.Join(b.flushBlobs(ctx), b.store.keep(ctx, repository, a))
+	}
+	b.waiting[d.Digest] = &waiting{a, []string{repository}}
+	b.bytes += a.size
+	full := len(b.waiting) >= batchBlobs || b.bytes >= batchBytes
+	b.mu.Unlock()
+	if full {
+		return b.flushBlobs(ctx)
+	}
+	return nil
+}
+
+// Mount implements registry.Mounter, also for blobs that still wait.
+func (b *batch) Mount(ctx context.Context, repository, from string, d registry.Descriptor) (bool, error) {
+	b.mu.Lock()
+	if w := b.waiting[d.Digest]; w != nil {
+		w.repositories = append(w.repositories, repository)
+		b.mu.Unlock()
+		return true, nil
+	}
+	b.mu.Unlock()
+	b.settling.Lock() //nolint:staticcheck // waits for the group that d may be in
+	b.settling.Unlock()
+	return b.store.Mount(ctx, repository, from, d)
+}
+
+// Reserve implements registry.Reserver.
+func (b *batch) Reserve(ctx context.Context, bytes int64) error { return b.store.Reserve(ctx, bytes) }
+
+// flushBlobs settles what waits. Others may add to the next group meanwhile.
+// When it returns, all that waited before is in the database.
+func (b *batch) flushBlobs(ctx context.Context) error {
+	b.settling.Lock()
+	defer b.settling.Unlock()
+	b.mu.Lock()
+	group := b.waiting
+	b.waiting, b.bytes = map[digest.Digest]*waiting{}, 0
+	b.mu.Unlock()
+	var arrivals []*arrival
+	var links []link
+	for _, w := range group {
+		arrivals = append(arrivals, w.arrival)
+		for _, repository := range w.repositories {
+			links = append(links, link{repository, w.digest, w.size})
+		}
+	}
+	if len(links) == 0 {
+		return nil
+	}
+	if err := b.store.settle(ctx, arrivals...); err != nil {
+		return fmt.Errorf("blobs: %w", registry.DiskError(err))
+	}
+	return b.store.link(ctx, b.store.db.WriteSoon, links...)
+}
+
+// PutManifest implements registry.Writer. A tag waits for Commit.
+func (b *batch) PutManifest(ctx context.Context, ref registry.Ref, d registry.Descriptor, content []byte) error {
+	if err := b.flushBlobs(ctx); err != nil {
+		return err
+	}
+	byDigest := ref.ByDigest(d.Digest)
+	known, err := b.store.Exists(ctx, ref.Repository, d)
+	if err != nil {
+		return err
+	}
+	var p put
+	if !known {
+		if p, err = b.store.check(ctx, byDigest, d, content); err != nil {
+			return err
+		}
+	}
+	b.mu.Lock()
+	if ref.Tag != "" {
+		b.tags = append(b.tags, tagged{ref, d.Digest})
+	}
+	if !known {
+		b.manifests = append(b.manifests, p)
+	}
+	full := len(b.manifests) >= batchManifests
+	b.mu.Unlock()
+	if full {
+		return b.flushManifests(ctx)
+	}
+	return nil
+}
+
+func (b *batch) flushManifests(ctx context.Context) error {
+	b.mu.Lock()
+	group := b.manifests
+	b.manifests = nil
+	b.mu.Unlock()
+	if len(group) == 0 {
+		return nil
+	}
+	return b.store.putManifests(ctx, b.store.db.WriteSoon, group)
+}
+
+// Commit implements registry.Batch.
+func (b *batch) Commit(ctx context.Context) error {
+	if err := cmp.Or(b.flushBlobs(ctx), b.flushManifests(ctx)); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var keys []cacheKey
+	err := b.store.db.Write(ctx, func(tx *sql.Tx) error {
+		for _, t := range b.tags {
+			keys = append(keys, manifestKey(registry.RepositoryPath(t.ref.Repository), t.ref.Tag))
+			id, err := repositoryID(ctx, tx, t.ref.Repository)
+			if err == nil {
+				err = setTag(ctx, tx, id, t.ref.Tag, t.digest.String())
+			}
+			if err != nil {
+				return named(t.ref.String(), err)
+			}
+		}
+		// A transaction without a change is not synced, and what WriteSoon
+		// committed before would not be either.
+		_, err := tx.ExecContext(ctx, `INSERT INTO commits (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at`, now())
+		return err
+	})
+	b.store.cache.forget(keys...)
+	b.tags = nil
+	return err
+}
+
+// Close implements registry.Batch: blobs that are whole are kept for the next
+// attempt, names that were not committed never were.
+func (b *batch) Close() error { return b.flushBlobs(context.Background()) }

@@ -1,0 +1,87 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/landfall-dev/landfall/registry"
+)
+
+// Delete implements registry.Deleter. The bytes stay until they are collected.
+func (s *Store) Delete(ctx context.Context, ref registry.Ref) error {
+	path := registry.RepositoryPath(ref.Repository)
+	if ref.Digest != "" {
+		return s.deleteManifest(ctx, ref, path)
+	}
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		return mustAffect(tx.ExecContext(ctx, `DELETE FROM tags
+			WHERE name = ? AND repository_id = (SELECT id FROM repositories WHERE path = ?)`, ref.Tag, path))
+	})
+	s.cache.forget(manifestKey(path, ref.Tag))
+	return named(ref.String(), err)
+}
+
+// deleteManifest takes a manifest out of a repository, with its tags there.
+func (s *Store) deleteManifest(ctx context.Context, ref registry.Ref, path string) error {
+	keys := []cacheKey{manifestKey(path, ref.Digest.String())}
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, `DELETE FROM tags WHERE digest = ? AND repository_id = (SELECT id FROM repositories WHERE path = ?)
+			RETURNING name`, ref.Digest.String(), path)
+		tags, err := readNames(rows, err)
+		if err != nil {
+			return err
+		}
+		for _, tag := range tags {
+			keys = append(keys, manifestKey(path, tag))
+		}
+		return mustAffect(tx.ExecContext(ctx, `DELETE FROM repository_manifests
+			WHERE digest = ? AND repository_id = (SELECT id FROM repositories WHERE path = ?)`, ref.Digest.String(), path))
+	})
+	s.cache.forget(keys...)
+	return named(ref.String(), err)
+}
+
+// DeleteBlob takes a blob out of a repository. ErrConflict while a manifest
+// of the repository needs it.
+func (s *Store) DeleteBlob(ctx context.Context, repository string, d digest.Digest) error {
+	path := registry.RepositoryPath(repository)
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		var by string
+		err := tx.QueryRowContext(ctx, `SELECT mr.manifest FROM manifest_references mr
+			JOIN repository_manifests rm ON rm.digest = mr.manifest
+			JOIN repositories r ON r.id = rm.repository_id
+			WHERE mr.digest = ? AND r.path = ? LIMIT 1`, d.String(), path).Scan(&by)
+		if err == nil {
+			return fmt.Errorf("%w: manifest %s needs it", registry.ErrConflict, by)
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		return mustAffect(tx.ExecContext(ctx, `DELETE FROM repository_blobs
+			WHERE digest = ? AND repository_id = (SELECT id FROM repositories WHERE path = ?)`, d.String(), path))
+	})
+	s.cache.forget(blobKey(path, d))
+	return named(repository+"@"+d.String(), err)
+}
+
+// mustAffect is ErrNotFound when a statement changed nothing.
+func mustAffect(result sql.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); n > 0 || err != nil {
+		return err
+	}
+	return registry.ErrNotFound
+}
+
+func named(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, registry.DiskError(err))
+}

@@ -1,0 +1,281 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/landfall-dev/landfall/internal/durable"
+	"github.com/landfall-dev/landfall/registry"
+)
+
+// Upload is a session in which the bytes of one blob arrive in pieces. It
+// survives a restart of the process with all bytes that the disk has. One
+// Append runs at a time; Size never waits for it.
+type Upload struct {
+	store      *Store
+	id         string
+	repository string
+	algorithm  digest.Algorithm
+	size       atomic.Int64
+
+	writing sync.Mutex // held by Append, Commit and Cancel; protects the fields below
+	file    *os.File   // nil after the end of the session
+	hash    hash.Hash  // nil until the first Append, and again after a restart
+	hashed  int64      // how many bytes hash has seen
+}
+
+// OffsetError is an ErrInvalid: the bytes that were offered do not start where
+// the session ends.
+type OffsetError struct{ Size, Offset int64 }
+
+func (e *OffsetError) Error() string {
+	return fmt.Sprintf("upload holds %d bytes, the next piece starts at %d", e.Size, e.Offset)
+}
+
+// Is makes the error an ErrInvalid.
+func (e *OffsetError) Is(target error) bool { return target == registry.ErrInvalid }
+
+// StartUpload opens a session. The algorithm is what the client will most
+// likely commit with; another costs one more read of the bytes.
+func (s *Store) StartUpload(ctx context.Context, repository string, algorithm digest.Algorithm) (*Upload, error) {
+	var raw [16]byte
+	rand.Read(raw[:])
+	u := &Upload{store: s, id: hex.EncodeToString(raw[:]), repository: registry.RepositoryPath(repository), algorithm: algorithm}
+	if !registry.ValidRepositoryPath(u.repository) {
+		return nil, fmt.Errorf("%w: repository %q", registry.ErrInvalid, repository)
+	}
+	var err error
+	if u.file, err = os.OpenFile(s.path(uploadsDir, u.id), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644); err != nil {
+		return nil, named("upload", err)
+	}
+	err = s.db.WriteSoon(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO uploads (id, repository, algorithm, created_at) VALUES (?, ?, ?, ?)`,
+			u.id, u.repository, algorithm.String(), now())
+		return err
+	})
+	if err != nil {
+		u.file.Close()
+		os.Remove(u.file.Name())
+		return nil, named("upload", err)
+	}
+	s.uploadsMu.Lock()
+	defer s.uploadsMu.Unlock()
+	s.uploads[u.id] = u
+	return u, nil
+}
+
+// Upload finds a session of a repository, ErrNotFound when there is none.
+func (s *Store) Upload(ctx context.Context, repository, id string) (*Upload, error) {
+	s.uploadsMu.Lock()
+	defer s.uploadsMu.Unlock()
+	u := s.uploads[id]
+	if u == nil {
+		var err error
+		if u, err = s.reopenUpload(ctx, id); err != nil {
+			return nil, fmt.Errorf("upload %s: %w", id, err)
+		}
+		s.uploads[id] = u
+	}
+	if u.repository != registry.RepositoryPath(repository) {
+		return nil, fmt.Errorf("upload %s: %w in %s", id, registry.ErrNotFound, repository)
+	}
+	return u, nil
+}
+
+// reopenUpload goes on with a session of an earlier process.
+func (s *Store) reopenUpload(ctx context.Context, id string) (*Upload, error) {
+	u := &Upload{store: s, id: id}
+	err := s.db.Read.QueryRowContext(ctx, `SELECT repository, algorithm FROM uploads WHERE id = ?`, id).Scan(&u.repository, &u.algorithm)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = registry.ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	if u.file, err = os.OpenFile(s.path(uploadsDir, id), os.O_RDWR, 0); errors.Is(err, os.ErrNotExist) {
+		return nil, registry.ErrNotFound
+	} else if err != nil {
+		return nil, err
+	}
+	info, err := u.file.Stat()
+	if err != nil {
+		u.file.Close()
+		return nil, err
+	}
+	u.size.Store(info.Size())
+	return u, nil
+}
+
+// ID names the session within the store.
+func (u *Upload) ID() string { return u.id }
+
+// Size is how many bytes have arrived.
+func (u *Upload) Size() int64 { return u.size.Load() }
+
+// Append writes what r has at the session's end. An offset that is not the
+// session's size is an *OffsetError, another Append under way ErrConflict.
+// What arrived before r failed is kept; r's error is returned as it is.
+func (u *Upload) Append(ctx context.Context, offset int64, r io.Reader) (int64, error) {
+	if !u.writing.TryLock() {
+		return u.Size(), fmt.Errorf("upload %s: %w: another request writes to it", u.id, registry.ErrConflict)
+	}
+	defer u.writing.Unlock()
+	if u.file == nil {
+		return 0, fmt.Errorf("upload %s: %w", u.id, registry.ErrNotFound)
+	}
+	if offset != u.Size() {
+		return u.Size(), &OffsetError{u.Size(), offset}
+	}
+	if err := u.catchUp(u.algorithm); err != nil {
+		return u.Size(), err
+	}
+	err := fill(ctx, (*uploadWriter)(u), r)
+	return u.Size(), registry.DiskError(err)
+}
+
+// uploadWriter writes at the session's end, hashes, and counts.
+type uploadWriter Upload
+
+func (w *uploadWriter) Write(p []byte) (int, error) {
+	u := (*Upload)(w)
+	d := durable.NewWriter(u.file, u.Size())
+	n, err := d.Write(p)
+	if u.Size()>>23 != d.Offset()>>23 {
+		d.Flush() // every 8 MiB: see durable.Writer
+	}
+	u.hash.Write(p[:n])
+	u.hashed += int64(n)
+	u.size.Add(int64(n))
+	return n, err
+}
+
+// catchUp makes the hash cover all bytes, which after a restart it does not.
+func (u *Upload) catchUp(algorithm digest.Algorithm) error {
+	if u.hash != nil && u.algorithm == algorithm && u.hashed == u.Size() {
+		return nil
+	}
+	u.algorithm, u.hash = algorithm, algorithm.Hash()
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	var err error
+	u.hashed, err = io.CopyBuffer(u.hash, struct{ io.Reader }{io.NewSectionReader(u.file, 0, u.Size())}, *buf)
+	return err
+}
+
+// Commit ends the session: its bytes are the blob d of the repository, durable
+// when it returns. Bytes that are something else are ErrDigest and the session
+// stays.
+func (u *Upload) Commit(ctx context.Context, d digest.Digest) (int64, error) {
+	if !u.writing.TryLock() {
+		return 0, fmt.Errorf("upload %s: %w: another request writes to it", u.id, registry.ErrConflict)
+	}
+	defer u.writing.Unlock()
+	if u.file == nil {
+		return 0, fmt.Errorf("upload %s: %w", u.id, registry.ErrNotFound)
+	}
+	if _, err := registry.ParseDigest(d.String()); err != nil {
+		return 0, err
+	}
+	if err := u.catchUp(d.Algorithm()); err != nil {
+		return 0, err
+	}
+	if got := digest.NewDigest(u.algorithm, u.hash); got != d {
+		return 0, fmt.Errorf("upload %s: %w: the bytes are %s, not %s", u.id, registry.ErrDigest, got, d)
+	}
+	size, file := u.Size(), u.file
+	u.file = nil
+	u.store.forgetUpload(u.id)
+	if err := u.store.keep(ctx, u.repository, &arrival{d, size, file}); err != nil {
+		return 0, err
+	}
+	return size, u.store.deleteUploadRow(ctx, u.id)
+}
+
+// Cancel ends the session and forgets its bytes.
+func (u *Upload) Cancel(ctx context.Context) error {
+	if !u.writing.TryLock() {
+		return fmt.Errorf("upload %s: %w: another request writes to it", u.id, registry.ErrConflict)
+	}
+	defer u.writing.Unlock()
+	if u.file == nil {
+		return fmt.Errorf("upload %s: %w", u.id, registry.ErrNotFound)
+	}
+	u.file.Close()
+	os.Remove(u.file.Name())
+	u.file = nil
+	u.store.forgetUpload(u.id)
+	return u.store.deleteUploadRow(ctx, u.id)
+}
+
+func (s *Store) forgetUpload(id string) {
+	s.uploadsMu.Lock()
+	defer s.uploadsMu.Unlock()
+	delete(s.uploads, id)
+}
+
+func (s *Store) deleteUploadRow(ctx context.Context, id string) error {
+	err := s.db.WriteSoon(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM uploads WHERE id = ?`, id)
+		return err
+	})
+	return named("upload "+id, err)
+}
+
+// closeUploads lets go of the sessions' files; the sessions stay.
+func (s *Store) closeUploads() {
+	s.uploadsMu.Lock()
+	defer s.uploadsMu.Unlock()
+	for _, u := range s.uploads {
+		u.writing.Lock()
+		u.file.Close()
+		u.file = nil
+		u.writing.Unlock()
+	}
+	clear(s.uploads)
+}
+
+// expireUploads removes sessions that rested too long, and the files and rows
+// that a crash left without the other.
+func (s *Store) expireUploads(ctx context.Context) error {
+	entries, err := os.ReadDir(s.path(uploadsDir))
+	if err != nil {
+		return err
+	}
+	rows, err := s.db.Read.QueryContext(ctx, `SELECT id FROM uploads`)
+	ids, err := readNames(rows, err)
+	if err != nil {
+		return err
+	}
+	gone := map[string]bool{} // rows without a file
+	for _, id := range ids {
+		gone[id] = true
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if known := gone[e.Name()]; known && err == nil && time.Since(info.ModTime()) < s.options.UploadExpiry {
+			delete(gone, e.Name())
+			continue
+		}
+		if err := os.RemoveAll(s.path(uploadsDir, e.Name())); err != nil {
+			return err
+		}
+	}
+	for id := range gone {
+		if err := s.deleteUploadRow(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}

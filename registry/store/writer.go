@@ -1,0 +1,212 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/landfall-dev/landfall/registry"
+)
+
+// IncompleteError is an ErrIncomplete that lists what a manifest names and the
+// repository does not have.
+type IncompleteError struct {
+	Ref     registry.Ref
+	Missing []digest.Digest
+}
+
+func (e *IncompleteError) Error() string {
+	var s []string
+	for _, d := range e.Missing {
+		s = append(s, d.String())
+	}
+	return fmt.Sprintf("%s: %v: missing %s", e.Ref, registry.ErrIncomplete, strings.Join(s, ", "))
+}
+
+// Is makes the error an ErrIncomplete.
+func (e *IncompleteError) Is(target error) bool { return target == registry.ErrIncomplete }
+
+// Exists implements registry.Writer.
+func (s *Store) Exists(ctx context.Context, repository string, d registry.Descriptor) (bool, error) {
+	var err error
+	if registry.IsManifest(d.MediaType) {
+		var one int
+		err = s.queries.hasManifest.QueryRowContext(ctx, registry.RepositoryPath(repository), d.Digest.String()).Scan(&one)
+	} else {
+		_, err = s.StatBlob(ctx, repository, d.Digest)
+	}
+	if errors.Is(err, registry.ErrNotFound) || errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Mount implements registry.Mounter.
+func (s *Store) Mount(ctx context.Context, repository, from string, d registry.Descriptor) (bool, error) {
+	size, err := s.mountable(ctx, from, d.Digest)
+	if errors.Is(err, registry.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, s.link(ctx, s.db.WriteSoon, link{repository, d.Digest, size})
+}
+
+// mountable is the size of a blob that a repository, or any, has whole.
+func (s *Store) mountable(ctx context.Context, from string, d digest.Digest) (size int64, err error) {
+	if from != "" {
+		return s.StatBlob(ctx, from, d)
+	}
+	err = s.queries.blobSize.QueryRowContext(ctx, d.String()).Scan(&size)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, registry.ErrNotFound
+	}
+	if err == nil {
+		err = s.checkFile(d, size)
+	}
+	return size, err
+}
+
+// put is a manifest on its way into the database.
+type put struct {
+	ref        registry.Ref
+	descriptor registry.Descriptor
+	parsed     *registry.Manifest
+	content    []byte
+}
+
+// PutManifest implements registry.Writer. Manifest, references and tag change
+// in one transaction, durable when it returns. Layers or a config that are
+// missing are an *IncompleteError.
+func (s *Store) PutManifest(ctx context.Context, ref registry.Ref, d registry.Descriptor, content []byte) error {
+	p, err := s.check(ctx, ref, d, content)
+	if err != nil {
+		return err
+	}
+	return s.putManifests(ctx, s.db.Write, []put{p})
+}
+
+// check proves a manifest and that its blobs are whole.
+func (s *Store) check(ctx context.Context, ref registry.Ref, d registry.Descriptor, content []byte) (put, error) {
+	parsed, err := registry.CheckManifest(ref, d, content)
+	if err != nil {
+		return put{}, err
+	}
+	incomplete := IncompleteError{Ref: ref}
+	for _, b := range parsed.Blobs {
+		_, err := s.StatBlob(ctx, ref.Repository, b.Digest)
+		if errors.Is(err, registry.ErrNotFound) {
+			incomplete.Missing = append(incomplete.Missing, b.Digest)
+		} else if err != nil {
+			return put{}, err
+		}
+	}
+	if len(incomplete.Missing) > 0 {
+		return put{}, &incomplete
+	}
+	return put{ref, registry.Bare(d), parsed, content}, nil
+}
+
+func (s *Store) putManifests(ctx context.Context, write transaction, puts []put) error {
+	err := write(ctx, func(tx *sql.Tx) error {
+		for _, p := range puts {
+			if err := insertManifest(ctx, tx, p); err != nil {
+				return named(p.ref.String(), err)
+			}
+		}
+		return nil
+	})
+	var keys []cacheKey
+	for _, p := range puts {
+		path := registry.RepositoryPath(p.ref.Repository)
+		keys = append(keys, manifestKey(path, p.ref.Tag), manifestKey(path, p.descriptor.Digest.String()))
+	}
+	s.cache.forget(keys...)
+	return err
+}
+
+func insertManifest(ctx context.Context, tx *sql.Tx, p put) error {
+	id, err := repositoryID(ctx, tx, p.ref.Repository)
+	if err != nil {
+		return err
+	}
+	if err := checkLinks(ctx, tx, id, p); err != nil {
+		return err
+	}
+	if err := insertContent(ctx, tx, p); err != nil {
+		return err
+	}
+	d := p.descriptor.Digest.String()
+	if _, err := tx.ExecContext(ctx, `INSERT INTO repository_manifests (repository_id, digest) VALUES (?, ?) ON CONFLICT DO NOTHING`, id, d); err != nil {
+		return err
+	}
+	return setTag(ctx, tx, id, p.ref.Tag, d)
+}
+
+// checkLinks repeats the check of a manifest's blobs where nobody can delete
+// one in between.
+func checkLinks(ctx context.Context, tx *sql.Tx, repository int64, p put) error {
+	incomplete := IncompleteError{Ref: p.ref}
+	for _, b := range p.parsed.Blobs {
+		var one int
+		err := tx.QueryRowContext(ctx, `SELECT 1 FROM repository_blobs WHERE repository_id = ? AND digest = ?`, repository, b.Digest.String()).Scan(&one)
+		if errors.Is(err, sql.ErrNoRows) {
+			incomplete.Missing = append(incomplete.Missing, b.Digest)
+		} else if err != nil {
+			return err
+		}
+	}
+	if len(incomplete.Missing) > 0 {
+		return &incomplete
+	}
+	return nil
+}
+
+// setTag points a tag at a manifest of the repository; no tag, nothing to do.
+func setTag(ctx context.Context, tx *sql.Tx, repository int64, tag, d string) error {
+	if tag == "" {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO tags (repository_id, name, digest, updated_at) VALUES (?, ?, ?, ?)
+		ON CONFLICT (repository_id, name) DO UPDATE SET digest = excluded.digest, updated_at = excluded.updated_at
+		WHERE digest <> excluded.digest`, repository, tag, d, now())
+	return err
+}
+
+// insertContent writes a manifest and what it names, unless it is known.
+func insertContent(ctx context.Context, tx *sql.Tx, p put) error {
+	annotations, err := json.Marshal(p.parsed.Annotations)
+	if err != nil {
+		return err
+	}
+	var subject *string
+	if p.parsed.Subject != nil {
+		d := p.parsed.Subject.Digest.String()
+		subject = &d
+	}
+	d := p.descriptor.Digest.String()
+	result, err := tx.ExecContext(ctx, `INSERT INTO manifests (digest, media_type, artifact_type, subject, annotations, content, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		d, p.descriptor.MediaType, p.parsed.ArtifactType, subject, string(annotations), p.content, now())
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); n == 0 || err != nil {
+		return err
+	}
+	for kind, named := range map[string][]registry.Descriptor{"blob": p.parsed.Blobs, "manifest": p.parsed.Children} {
+		for _, c := range named {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO manifest_references (manifest, digest, kind) VALUES (?, ?, ?)
+				ON CONFLICT DO NOTHING`, d, c.Digest.String(), kind); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,240 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// DefaultJobs is how many transfers run at once when nothing else is said.
+const DefaultJobs = 4
+
+// WalkOptions chooses what of the names' closure is wanted. The zero value
+// takes everything.
+type WalkOptions struct {
+	// Platforms limits what indexes carry. The index itself is kept byte for
+	// byte. A name whose index has none of the platforms is ErrNotFound.
+	Platforms []Platform
+	// NoReferrers leaves signatures, SBOMs and attestations behind.
+	NoReferrers bool
+	// Sparse accepts children of indexes that the source does not have, as
+	// stores and bundles that were filled with a platform filter do not.
+	Sparse bool
+	// Jobs is how many manifests are read at once; DefaultJobs when 0.
+	Jobs int
+}
+
+// Walk reads every manifest that the names reach and returns their Graph. All
+// names are tried before it fails, so that one error tells of every name that
+// cannot be had.
+func Walk(ctx context.Context, src Reader, refs []Ref, opts WalkOptions) (*Graph, error) {
+	w := &walker{
+		src: src, opts: opts,
+		slots:     make(chan struct{}, cmp.Or(opts.Jobs, DefaultJobs)),
+		manifests: map[digest.Digest]*found{},
+		visited:   map[place]bool{},
+		referrers: map[place][]Descriptor{},
+		signed:    map[string]*signatureTags{},
+	}
+	refs = uniqueRefs(refs)
+	names := make([]Name, len(refs))
+	errs := make([]error, len(refs))
+	var all sync.WaitGroup
+	for i, ref := range refs {
+		all.Go(func() { names[i], errs[i] = w.name(ctx, ref) })
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return w.graph(append(names, w.extra...)), nil
+}
+
+func uniqueRefs(refs []Ref) []Ref {
+	refs = slices.Clone(refs)
+	slices.SortFunc(refs, func(a, b Ref) int { return strings.Compare(a.String(), b.String()) })
+	return slices.Compact(refs)
+}
+
+type place struct {
+	repository string
+	digest     digest.Digest
+}
+
+type found struct {
+	manifest *Manifest // children: the selected ones
+	content  []byte
+}
+
+// walker reads concurrently into maps; the Graph is built from them in a
+// fixed order afterwards.
+type walker struct {
+	src   Reader
+	opts  WalkOptions
+	slots chan struct{} // one for each request under way
+
+	mu        sync.Mutex // protects the fields below
+	manifests map[digest.Digest]*found
+	visited   map[place]bool
+	referrers map[place][]Descriptor
+	signed    map[string]*signatureTags
+	extra     []Name
+}
+
+func (w *walker) name(ctx context.Context, ref Ref) (Name, error) {
+	d, content, err := w.read(ctx, ref)
+	if err != nil {
+		return Name{}, sourceError(ref.String(), err)
+	}
+	if err := w.visit(ctx, ref.Repository, d, content); err != nil {
+		return Name{}, sourceError(ref.String(), err)
+	}
+	return Name{Ref: ref, Descriptor: Bare(d)}, nil
+}
+
+func (w *walker) read(ctx context.Context, ref Ref) (Descriptor, []byte, error) {
+	var d Descriptor
+	var content []byte
+	err := w.slot(ctx, func() (err error) {
+		d, content, err = w.src.Manifest(ctx, ref)
+		return err
+	})
+	return d, content, err
+}
+
+// slot runs one request when there is room for it.
+func (w *walker) slot(ctx context.Context, request func() error) error {
+	select {
+	case w.slots <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-w.slots }()
+	return request()
+}
+
+// visit notes a manifest of a repository, and reads on below and beside it.
+func (w *walker) visit(ctx context.Context, repository string, d Descriptor, content []byte) error {
+	w.mu.Lock()
+	seen := w.visited[place{repository, d.Digest}]
+	w.visited[place{repository, d.Digest}] = true
+	known := w.manifests[d.Digest]
+	w.mu.Unlock()
+	if seen {
+		return nil
+	}
+	if known == nil {
+		var err error
+		if known, err = w.parse(ctx, repository, d, content); err != nil {
+			return err
+		}
+	}
+	beside, err := w.beside(ctx, repository, d.Digest)
+	if err != nil {
+		return err
+	}
+	return each(slices.Concat(known.manifest.Children, beside), func(c Descriptor) error {
+		err := w.visit(ctx, repository, c, nil)
+		if w.opts.Sparse && errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+}
+
+func (w *walker) parse(ctx context.Context, repository string, d Descriptor, content []byte) (*found, error) {
+	if content == nil {
+		var err error
+		ref := Ref{Repository: repository, Digest: d.Digest}
+		if d, content, err = w.read(ctx, ref); err != nil {
+			return nil, sourceError(ref.String(), err)
+		}
+	}
+	m, err := ParseManifest(d.MediaType, content)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.Digest, err)
+	}
+	if len(m.Children) > 0 {
+		offered := m.Children
+		if m.Children = selectChildren(offered, w.opts.Platforms); len(m.Children) == 0 {
+			return nil, fmt.Errorf("%w: none of the platforms wanted (%s); the index has %s",
+				ErrNotFound, platformList(w.opts.Platforms), offeredPlatforms(offered))
+		}
+	}
+	f := &found{m, content}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.manifests[d.Digest] = f
+	return f, nil
+}
+
+// beside finds what is tied to a manifest without being named by it.
+func (w *walker) beside(ctx context.Context, repository string, d digest.Digest) ([]Descriptor, error) {
+	if w.opts.NoReferrers {
+		return nil, nil
+	}
+	var list []Descriptor
+	err := w.slot(ctx, func() (err error) {
+		list, err = w.src.Referrers(ctx, repository, d)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("referrers of %s: %w", d, err)
+	}
+	w.mu.Lock()
+	w.referrers[place{repository, d}] = list
+	w.mu.Unlock()
+	return list, w.signatures(ctx, repository, d)
+}
+
+func (w *walker) graph(names []Name) *Graph {
+	manifest := func(d Descriptor) (*Manifest, []byte) {
+		if f := w.manifests[d.Digest]; f != nil {
+			return f.manifest, f.content
+		}
+		return nil, nil
+	}
+	return BuildGraph(names, manifest, func(repository string, d digest.Digest) []Descriptor {
+		return w.referrers[place{repository, d}]
+	})
+}
+
+// each runs f over all of list at once, and returns the first error in order.
+func each[T any](list []T, f func(T) error) error {
+	errs := make([]error, len(list))
+	var all sync.WaitGroup
+	for i, v := range list {
+		all.Go(func() { errs[i] = f(v) })
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func platformList(ps []Platform) string {
+	var s []string
+	for _, p := range ps {
+		s = append(s, PlatformString(p))
+	}
+	return strings.Join(s, ", ")
+}
+
+func offeredPlatforms(ds []Descriptor) string {
+	var ps []Platform
+	for _, d := range ds {
+		if d.Platform != nil && d.Platform.OS != "unknown" {
+			ps = append(ps, *d.Platform)
+		}
+	}
+	return platformList(ps)
+}

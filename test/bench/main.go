@@ -1,0 +1,140 @@
+// Command bench measures Landfall's figures of speed, memory and disk, each
+// against a physical reference that runs in the same minutes on the same
+// machine, and prints them as a Markdown table. It never judges by its exit
+// code: a missed target is a line of the table.
+//
+//	go run . [import|create|get|all] [--quick] [--dir DIR] [--pairs N]
+//
+// It drives the real binary: $LANDFALL_BIN, or one built from ../.. . It wants
+// a quiet machine, root (to drop the page cache) and 20 GiB of free disk below
+// DIR; --quick wants 2 GiB and gives figures that only show that it works.
+//
+// A part measures one promise. A side is one of the programs compared in it. A
+// round is one run of each side, in turn; who goes first changes from round to
+// round.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := command(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// command tells the program's own children (upstream, files, reference) from
+// the parts that a person asks for.
+func command(ctx context.Context, args []string) error {
+	children := map[string]func(context.Context, []string) error{
+		"upstream": upstream, "files": files, "reference": reference,
+	}
+	if len(args) > 0 && children[args[0]] != nil {
+		return children[args[0]](ctx, args[1:])
+	}
+	part := "all"
+	if len(args) > 0 && args[0][0] != '-' {
+		part, args = args[0], args[1:]
+	}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	quick := flags.Bool("quick", false, "small content, short runs: does it work?")
+	dir := flags.String("dir", os.TempDir(), "where to put content; on a disk, not in memory")
+	rounds := flags.Int("pairs", 3, "rounds of each comparison")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"import", "create", "get", "all"}, part) || flags.NArg() > 0 {
+		return fmt.Errorf("unknown part %q %q: import, create, get or all", part, flags.Args())
+	}
+	return measure(ctx, part, *dir, *rounds, *quick)
+}
+
+// bench is one run of the program.
+type bench struct {
+	dir      string // removed at the end
+	self     string // this program, for its children
+	landfall string
+	rounds   int
+	sizes    sizes
+	table    table
+}
+
+func measure(ctx context.Context, part, dir string, rounds int, quick bool) error {
+	dir, err := os.MkdirTemp(dir, "landfall-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{dir: dir, rounds: rounds, sizes: full}
+	if quick {
+		b.sizes = small
+	}
+	if b.self, err = os.Executable(); err != nil {
+		return err
+	}
+	if err := errors.Join(b.enough(), b.binary(ctx)); err != nil {
+		return err
+	}
+	b.table.head(part, quick)
+	for _, p := range []struct {
+		name string
+		run  func(context.Context) error
+	}{{"import", b.imports}, {"create", b.creates}, {"get", b.gets}} {
+		if part != "all" && part != p.name {
+			continue
+		}
+		b.table.part(p.name)
+		if err := p.run(ctx); err != nil {
+			b.table.print(os.Stdout)
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	b.table.print(os.Stdout)
+	return nil
+}
+
+// binary finds or builds the program under test.
+func (b *bench) binary(ctx context.Context) error {
+	if b.landfall = os.Getenv("LANDFALL_BIN"); b.landfall != "" {
+		return nil
+	}
+	b.landfall = filepath.Join(b.dir, "landfall")
+	say("building landfall")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.landfall, "./cmd/landfall")
+	build.Dir = filepath.Join("..", "..")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stderr = os.Stderr
+	return build.Run()
+}
+
+// enough refuses a disk that would fill up on the way.
+func (b *bench) enough() error {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(b.dir, &fs); err != nil {
+		return err
+	}
+	if free := int64(fs.Bavail) * fs.Bsize; free < b.sizes.disk {
+		return fmt.Errorf("%s: %s free, %s needed: choose another place with --dir", b.dir, size(free), size(b.sizes.disk))
+	}
+	const tmpfs = 0x01021994
+	if fs.Type == tmpfs {
+		return fmt.Errorf("%s is in memory: choose a place on a disk with --dir", b.dir)
+	}
+	return nil
+}
+
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

@@ -1,0 +1,50 @@
+package main
+
+import "time"
+
+const (
+	kib = int64(1) << 10
+	mib = int64(1) << 20
+	gib = int64(1) << 30
+)
+
+// layers is a number of layers of one size.
+type layers struct {
+	count int
+	size  int64
+}
+
+// sizes is how much content each part moves and for how long.
+type sizes struct {
+	disk int64 // free space needed
+
+	large, medium, little layers // import: every layer is in one image
+	applications          int    // import: images that the medium and little layers are spread over
+
+	images int    // create
+	bases  layers // create: each is shared by images/bases.count images
+	own    []layers
+
+	big      int64         // get: the one large blob
+	bigGets  int           // get: transfers of it in one run
+	tiny     layers        // get: the small blobs
+	load     time.Duration // get: how long one run asks for small blobs or manifests
+	readers  int           // get: how many slow readers
+	patience time.Duration // get: how long they read
+}
+
+var full = sizes{
+	disk:  20 * gib,
+	large: layers{2, 1029 * mib}, medium: layers{200, 8 * mib}, little: layers{2000, 224 * kib}, applications: 20,
+	images: 24, bases: layers{4, 48 * mib}, own: []layers{{1, 24 * mib}, {1, 12 * mib}, {1, 4 * mib}, {2, 128 * kib}},
+	big: gib, bigGets: 4, tiny: layers{2000, 64 * kib}, load: 5 * time.Second,
+	readers: 200, patience: 10 * time.Second,
+}
+
+var small = sizes{
+	disk:  2 * gib,
+	large: layers{2, 64 * mib}, medium: layers{10, 8 * mib}, little: layers{100, 224 * kib}, applications: 5,
+	images: 8, bases: layers{2, 12 * mib}, own: []layers{{1, 6 * mib}, {1, 3 * mib}, {1, mib}, {2, 32 * kib}},
+	big: 256 * mib, bigGets: 2, tiny: layers{400, 64 * kib}, load: 2 * time.Second,
+	readers: 200, patience: 4 * time.Second,
+}

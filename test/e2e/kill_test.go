@@ -1,0 +1,148 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// bigBundle has a few images whose import takes long enough to be killed in.
+func bigBundle(t *testing.T) string {
+	t.Helper()
+	up := newUpstream(t)
+	var refs []string
+	for i := range 4 {
+		ref := fmt.Sprintf("%s/team/big%d:1", up.address, i)
+		push(t, ref, noiseImage(t, uint64(i*100), 8, 2<<20))
+		refs = append(refs, ref)
+	}
+	return createBundle(t, refs...)
+}
+
+// killed runs a program and kills it with SIGKILL after a while; false when it
+// was done before.
+func killed(t *testing.T, after time.Duration, args ...string) bool {
+	t.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	_ = cmd.Wait()
+	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if status.Exited() && status.ExitStatus() != 0 {
+		t.Fatalf("%v: exit %d without being killed", args, status.ExitStatus())
+	}
+	return status.Signaled()
+}
+
+func TestKillImportAndImportAgain(t *testing.T) {
+	bundle := bigBundle(t)
+	clean := t.TempDir()
+	began := time.Now()
+	importBundle(t, bundle, clean)
+	took := time.Since(began)
+	want := settled(t, clean)
+	if len(want.names) != 4 {
+		t.Fatalf("names after a whole import: %v", want.names)
+	}
+
+	random := newRandom(t, took)
+	kept := t.TempDir() // is killed again and again; the others are fresh
+	for kills, round := 0, 0; kills < 20; round++ {
+		if round == 240 {
+			t.Fatalf("only %d of %d kills came in time", kills, round)
+		}
+		data := kept
+		if round%2 == 0 {
+			data = t.TempDir()
+		}
+		if !killed(t, random(), landfall("bundle", "import", bundle, "--data", data)...) {
+			continue
+		}
+		kills++
+		got := settled(t, data)
+		if len(got.names) != 0 && !slices.Equal(got.names, want.names) {
+			t.Errorf("round %d: some of the names are visible after a kill: %v", round, got.names)
+		}
+		if left := without(got.files, want.files); len(left) > 0 {
+			t.Errorf("round %d: files left after a kill and the next start: %v", round, left)
+		}
+		if data == kept {
+			continue
+		}
+		importBundle(t, bundle, data)
+		expectSettled(t, data, want)
+	}
+	importBundle(t, bundle, kept)
+	expectSettled(t, kept, want)
+	validateAll(t, serve(t, kept))
+}
+
+func TestKillCreateAndCreateAgain(t *testing.T) {
+	up := newUpstream(t)
+	ref := up.address + "/team/big:1"
+	push(t, ref, noiseImage(t, 900, 16, 2<<20))
+	dir := t.TempDir()
+	bundle := filepath.Join(dir, "content.landfall")
+	create := landfall("bundle", "create", "--plain-http", "-o", bundle, ref)
+	began := time.Now()
+	run(t, create...)
+	random := newRandom(t, time.Since(began))
+
+	for range 12 {
+		if err := os.Remove(bundle); err != nil {
+			t.Fatal(err)
+		}
+		for killed(t, random(), create...) {
+			if _, err := os.Stat(bundle); err == nil {
+				run(t, landfall("bundle", "verify", bundle)...)
+			}
+		}
+		run(t, landfall("bundle", "verify", bundle)...)
+		if got := files(t, dir); len(got) != 1 {
+			t.Errorf("beside the bundle: %v", got)
+		}
+	}
+}
+
+// newRandom returns moments within the time that a program takes.
+func newRandom(t *testing.T, took time.Duration) func() time.Duration {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("it takes %v; random seed %d", took, seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	return func() time.Duration { return time.Duration(random.Int64N(int64(took))) }
+}
+
+// state is what a data folder holds after a start and an end of the site.
+type state struct{ names, files []string }
+
+func settled(t *testing.T, data string) state {
+	t.Helper()
+	t.Run("site", func(t *testing.T) { serve(t, data) })
+	return state{names(t, data), files(t, data)}
+}
+
+func expectSettled(t *testing.T, data string, want state) {
+	t.Helper()
+	got := settled(t, data)
+	if !slices.Equal(got.names, want.names) {
+		t.Errorf("names after importing again: %v, want %v", got.names, want.names)
+	}
+	if !slices.Equal(got.files, want.files) {
+		t.Errorf("files after importing again: %v beside, %v missing", without(got.files, want.files), without(want.files, got.files))
+	}
+}
+
+// without are the strings of all that are not in some.
+func without(all, some []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(some, s) })
+}

@@ -1,0 +1,100 @@
+// Package ui is the site's face: what the appliance answers on its address.
+// So far that is the registry and one plain page; the management API and the
+// Local UI will be mounted beside them.
+package ui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/landfall-dev/landfall/registry/engine"
+	"github.com/landfall-dev/landfall/registry/store"
+)
+
+// Server serves one store. It speaks HTTP/1.1 only: HTTP/2 takes the zero-copy
+// path away from blob reads.
+type Server struct {
+	http http.Server
+}
+
+// shutdownGrace is how long requests may go on after the end was asked for.
+const shutdownGrace = 10 * time.Second
+
+// NewServer makes a server. The store stays the caller's to close, after Serve
+// has returned.
+func NewServer(s *store.Store, log *slog.Logger) *Server {
+	mux := http.NewServeMux()
+	mux.Handle("/v2/", engine.New(s, engine.Options{Log: log}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { page(w, r, s) })
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	return &Server{http.Server{
+		Handler:           mux,
+		Protocols:         &protocols,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}}
+}
+
+// Serve answers on all listeners until ctx ends, then lets running requests
+// finish for a while.
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	ended := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { ended <- s.http.Serve(l) }()
+	}
+	var err error
+	running := len(listeners)
+	select {
+	case <-ctx.Done():
+	case err = <-ended:
+		running--
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	if s.http.Shutdown(grace) != nil {
+		s.http.Close()
+	}
+	for range running {
+		<-ended
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+// pageNames bounds the plain page.
+const pageNames = 200
+
+// page says what this address is and lists what it holds.
+func page(w http.ResponseWriter, r *http.Request, s *store.Store) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintf(w, "Landfall\n\nThis is the site's registry. Pull from it with any OCI client:\n\n")
+	left := pageNames
+	for repository, err := range s.RepositoryPaths(r.Context(), "") {
+		if err != nil {
+			fmt.Fprintf(w, "The list ends here: %v\n", err)
+			return
+		}
+		for tag, err := range s.Tags(r.Context(), repository, "") {
+			if left--; err != nil || left < 0 {
+				fmt.Fprintln(w, "  … (landfall content ls shows all)")
+				return
+			}
+			fmt.Fprintf(w, "  %s/%s:%s\n", r.Host, repository, tag)
+		}
+	}
+	if left == pageNames {
+		fmt.Fprintln(w, "  nothing yet: landfall bundle import FILE brings content")
+	}
+}
