@@ -111,8 +111,15 @@ func truncation(have, want int64) string {
 func readPreamble(source io.ReaderAt, size int64) (*Header, error) {
 	start := plainEntry(layoutEntry, []byte(layoutContent))
 	have := make([]byte, len(start))
-	if err := readFull(source, have, 0); err != nil || !bytes.Equal(have, start) {
-		return nil, fmt.Errorf("%w: it does not start like a bundle", cmp.Or(truncated(err), ErrFormat))
+	n, err := source.ReadAt(have, 0)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if !bytes.Equal(have[:n], start[:n]) || n == 0 {
+		return nil, fmt.Errorf("%w: it does not start like one: another kind of file, or damaged", ErrFormat)
+	}
+	if n < len(start) {
+		return nil, truncated(io.ErrUnexpectedEOF)
 	}
 	pos := int64(len(start))
 	index, err := readPlain(source, indexEntry, &pos, size)

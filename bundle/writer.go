@@ -294,6 +294,9 @@ func (w *Writer) Finish() error {
 // Header is what the bundle says of itself.
 func (w *Writer) Header() *Header { return w.header }
 
+// Path is the name that the finished file will have.
+func (w *Writer) Path() string { return w.path }
+
 // Size is the length of the finished file in bytes.
 func (w *Writer) Size() int64 { return w.size }
 

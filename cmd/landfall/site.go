@@ -70,8 +70,8 @@ func (f *siteFlags) open(ctx context.Context) (site, error) {
 	}
 	s, err := store.Open(ctx, f.data, store.Options{})
 	if inUse := (*store.InUseError)(nil); errors.As(err, &inUse) {
-		socket := filepath.Join(f.data, socketName)
-		if _, statErr := os.Stat(socket); statErr != nil {
+		socket, absErr := filepath.Abs(filepath.Join(f.data, socketName))
+		if _, statErr := os.Stat(socket); absErr != nil || statErr != nil {
 			return nil, err // an import, not an appliance
 		}
 		return remote.New(remote.Options{Server: "unix://" + socket})

@@ -39,11 +39,7 @@ func (s *Store) PutBlob(ctx context.Context, repository string, d registry.Descr
 	if err != nil {
 		return err
 	}
-	return s.keep(ctx, repository, a)
-}
-
-// keep makes one arrival durable and a blob of the repository.
-func (s *Store) keep(ctx context.Context, repository string, a *arrival) error {
+	defer a.discard()
 	if err := s.settle(ctx, a); err != nil {
 		return fmt.Errorf("blob %s: %w", a.digest, registry.DiskError(err))
 	}
@@ -59,14 +55,19 @@ func (s *Store) receive(ctx context.Context, d registry.Descriptor, r io.Reader)
 	if err != nil {
 		return nil, registry.DiskError(err)
 	}
-	w := durable.NewWriter(f, 0)
+	a, w := &arrival{d.Digest, d.Size, f}, durable.NewWriter(f, 0)
 	if err := fill(ctx, w, registry.NewVerifyReader(registry.Unverified(r, d), d)); err != nil {
-		f.Close()
-		os.Remove(f.Name())
-		return nil, fmt.Errorf("blob %s: %w", d.Digest, registry.DiskError(err))
+		a.discard()
+		return nil, registry.DiskError(err)
 	}
 	w.Flush()
-	return &arrival{d.Digest, d.Size, f}, nil
+	return a, nil
+}
+
+// discard lets go of the temporary file, which is gone when it was settled.
+func (a *arrival) discard() {
+	a.file.Close()
+	os.Remove(a.file.Name())
 }
 
 // fill copies in whole buffers, so that a slow network does not become many
@@ -107,14 +108,8 @@ func readAll(r io.Reader, buf []byte) (n int, err error) {
 // settle gives arrivals their names: all bytes first, then all names, then
 // all folders, so that the file system can do each step in few writes. An
 // existing file is replaced, which mends it if it was damaged; who has it open
-// keeps the old one.
+// keeps the old one. The caller discards the arrivals.
 func (s *Store) settle(ctx context.Context, arrivals ...*arrival) error {
-	defer func() {
-		for _, a := range arrivals {
-			a.file.Close()
-			os.Remove(a.file.Name()) // no longer there when all went well
-		}
-	}()
 	sync := func(_ context.Context, a *arrival) error { return durable.Sync(a.file) }
 	if err := parallel.Do(ctx, syncJobs, arrivals, sync); err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -70,9 +69,11 @@ func (b *batch) PutBlob(ctx context.Context, repository string, d registry.Descr
 		return err
 	}
 	b.mu.Lock()
-	if old := b.waiting[d.Digest]; old != nil {
+	if old := b.waiting[d.Digest]; old != nil { // the same bytes twice: one is enough
+		old.repositories = append(old.repositories, repository)
 		b.mu.Unlock()
-		return errors.Join(b.flushBlobs(ctx), b.store.keep(ctx, repository, a))
+		a.discard()
+		return nil
 	}
 	b.waiting[d.Digest] = &waiting{a, []string{repository}}
 	b.bytes += a.size
@@ -121,6 +122,11 @@ func (b *batch) flushBlobs(ctx context.Context) error {
 	if len(links) == 0 {
 		return nil
 	}
+	defer func() {
+		for _, a := range arrivals {
+			a.discard()
+		}
+	}()
 	if err := b.store.settle(ctx, arrivals...); err != nil {
 		return fmt.Errorf("blobs: %w", registry.DiskError(err))
 	}

@@ -39,7 +39,7 @@ import (
 //	running                      exists while the store is open: there at start, the last end was not clean
 const (
 	lockFile    = "lock"
-	Database    = "landfall.db"
+	Database    = "landfall.db" // there when the folder holds a store
 	blobsDir    = "blobs"
 	incomingDir = "incoming"
 	uploadsDir  = "uploads"
@@ -68,8 +68,9 @@ type Store struct {
 	cache   *cache
 	queries queries
 
-	uploadsMu sync.Mutex // protects uploads
-	uploads   map[string]*Upload
+	uploadsMu  sync.Mutex         // protects the fields below
+	uploads    map[string]*Upload // sessions that were used since the start
+	lastExpiry time.Time
 }
 
 var (

@@ -50,12 +50,17 @@ func (e *OffsetError) Is(target error) bool { return target == registry.ErrInval
 // StartUpload opens a session. The algorithm is what the client will most
 // likely commit with; another costs one more read of the bytes.
 func (s *Store) StartUpload(ctx context.Context, repository string, algorithm digest.Algorithm) (*Upload, error) {
+	if err := s.expireRested(ctx); err != nil {
+		return nil, err
+	}
 	var raw [16]byte
 	rand.Read(raw[:])
 	u := &Upload{store: s, id: hex.EncodeToString(raw[:]), repository: registry.RepositoryPath(repository), algorithm: algorithm}
 	if !registry.ValidRepositoryPath(u.repository) {
 		return nil, fmt.Errorf("%w: repository %q", registry.ErrInvalid, repository)
 	}
+	s.uploadsMu.Lock() // a file without its row must not be taken for a dead session
+	defer s.uploadsMu.Unlock()
 	var err error
 	if u.file, err = os.OpenFile(s.path(uploadsDir, u.id), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644); err != nil {
 		return nil, named("upload", err)
@@ -70,8 +75,6 @@ func (s *Store) StartUpload(ctx context.Context, repository string, algorithm di
 		os.Remove(u.file.Name())
 		return nil, named("upload", err)
 	}
-	s.uploadsMu.Lock()
-	defer s.uploadsMu.Unlock()
 	s.uploads[u.id] = u
 	return u, nil
 }
@@ -175,8 +178,8 @@ func (u *Upload) catchUp(algorithm digest.Algorithm) error {
 }
 
 // Commit ends the session: its bytes are the blob d of the repository, durable
-// when it returns. Bytes that are something else are ErrDigest and the session
-// stays.
+// when it returns. Bytes that are something else are ErrDigest. After an error
+// the session stays.
 func (u *Upload) Commit(ctx context.Context, d digest.Digest) (int64, error) {
 	if !u.writing.TryLock() {
 		return 0, fmt.Errorf("upload %s: %w: another request writes to it", u.id, registry.ErrConflict)
@@ -194,13 +197,14 @@ func (u *Upload) Commit(ctx context.Context, d digest.Digest) (int64, error) {
 	if got := digest.NewDigest(u.algorithm, u.hash); got != d {
 		return 0, fmt.Errorf("upload %s: %w: the bytes are %s, not %s", u.id, registry.ErrDigest, got, d)
 	}
-	size, file := u.Size(), u.file
-	u.file = nil
-	u.store.forgetUpload(u.id)
-	if err := u.store.keep(ctx, u.repository, &arrival{d, size, file}); err != nil {
+	size := u.Size()
+	if err := u.store.settle(ctx, &arrival{d, size, u.file}); err != nil {
+		return 0, fmt.Errorf("upload %s: %w", u.id, registry.DiskError(err)) // the session stays
+	}
+	if err := u.store.link(ctx, u.store.db.WriteSoon, link{u.repository, d, size}); err != nil {
 		return 0, err
 	}
-	return size, u.store.deleteUploadRow(ctx, u.id)
+	return size, u.end(ctx)
 }
 
 // Cancel ends the session and forgets its bytes.
@@ -212,17 +216,18 @@ func (u *Upload) Cancel(ctx context.Context) error {
 	if u.file == nil {
 		return fmt.Errorf("upload %s: %w", u.id, registry.ErrNotFound)
 	}
-	u.file.Close()
-	os.Remove(u.file.Name())
-	u.file = nil
-	u.store.forgetUpload(u.id)
-	return u.store.deleteUploadRow(ctx, u.id)
+	return u.end(ctx)
 }
 
-func (s *Store) forgetUpload(id string) {
-	s.uploadsMu.Lock()
-	defer s.uploadsMu.Unlock()
-	delete(s.uploads, id)
+// end removes all traces of the session; the caller holds writing.
+func (u *Upload) end(ctx context.Context) error {
+	u.file.Close()
+	os.Remove(u.file.Name()) // not there any more when it became a blob
+	u.file = nil
+	u.store.uploadsMu.Lock()
+	delete(u.store.uploads, u.id)
+	u.store.uploadsMu.Unlock()
+	return u.store.deleteUploadRow(ctx, u.id)
 }
 
 func (s *Store) deleteUploadRow(ctx context.Context, id string) error {
@@ -246,17 +251,47 @@ func (s *Store) closeUploads() {
 	clear(s.uploads)
 }
 
+// expiryEvery is how often a running store looks for sessions that rested too
+// long.
+const expiryEvery = time.Hour
+
+// expireRested is expireUploads now and then, when sessions are opened.
+func (s *Store) expireRested(ctx context.Context) error {
+	s.uploadsMu.Lock()
+	due := time.Since(s.lastExpiry) > expiryEvery
+	s.uploadsMu.Unlock()
+	if !due {
+		return nil
+	}
+	return s.expireUploads(ctx)
+}
+
 // expireUploads removes sessions that rested too long, and the files and rows
 // that a crash left without the other.
 func (s *Store) expireUploads(ctx context.Context) error {
+	rested, err := s.expireClosed(ctx)
+	for _, u := range rested {
+		if cancelErr := u.Cancel(ctx); err == nil && !errors.Is(cancelErr, registry.ErrConflict) {
+			err = cancelErr
+		}
+	}
+	return err
+}
+
+// expireClosed removes what no request uses, and returns the open sessions
+// that rested too long.
+func (s *Store) expireClosed(ctx context.Context) (rested []*Upload, err error) {
+	s.uploadsMu.Lock()
+	defer s.uploadsMu.Unlock()
+	s.lastExpiry = time.Now()
 	entries, err := os.ReadDir(s.path(uploadsDir))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	rows, err := s.db.Read.QueryContext(ctx, `SELECT id FROM uploads`)
 	ids, err := readNames(rows, err)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	gone := map[string]bool{} // rows without a file
 	for _, id := range ids {
@@ -264,18 +299,23 @@ func (s *Store) expireUploads(ctx context.Context) error {
 	}
 	for _, e := range entries {
 		info, err := e.Info()
-		if known := gone[e.Name()]; known && err == nil && time.Since(info.ModTime()) < s.options.UploadExpiry {
+		fresh := err == nil && time.Since(info.ModTime()) < s.options.UploadExpiry
+		open := s.uploads[e.Name()]
+		if open != nil && !fresh {
+			rested = append(rested, open)
+		}
+		if open != nil || fresh && gone[e.Name()] {
 			delete(gone, e.Name())
 			continue
 		}
 		if err := os.RemoveAll(s.path(uploadsDir, e.Name())); err != nil {
-			return err
+			return rested, err
 		}
 	}
 	for id := range gone {
 		if err := s.deleteUploadRow(ctx, id); err != nil {
-			return err
+			return rested, err
 		}
 	}
-	return nil
+	return rested, nil
 }

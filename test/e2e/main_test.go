@@ -48,13 +48,15 @@ func runOuter(tests func() int) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(work)
-	if err := build(work); err != nil {
+	defer func() {
+		if err := os.RemoveAll(work); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}()
+	if err := errors.Join(build(work), os.Setenv(toolsEnv, work), os.Setenv("TMPDIR", work)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	os.Setenv(toolsEnv, work)
-	os.Setenv("TMPDIR", work)
 	if os.Geteuid() != 0 {
 		return tests()
 	}

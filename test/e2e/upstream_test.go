@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -73,20 +72,14 @@ func tripwire(t *testing.T) {
 					return
 				}
 				dialled.Add(1)
-				conn.Close()
+				_ = conn.Close()
 			}
 		})
-		t.Cleanup(func() { listener.Close() })
+		t.Cleanup(func() { _ = listener.Close() })
 	}
 	t.Cleanup(func() {
 		if n := dialled.Load(); n > 0 {
 			t.Errorf("the outside was dialled %d times", n)
 		}
 	})
-}
-
-// host is the first part of a name.
-func host(ref string) string {
-	h, _, _ := strings.Cut(ref, "/")
-	return h
 }

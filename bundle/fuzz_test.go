@@ -1,0 +1,89 @@
+package bundle
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+)
+
+const smallest = `{"blobs":[],"created":"2027-01-15T08:00:00Z","format":1,"id":"e3b0c44298fc1c149afbf4c8996fb924","manifests":[],"names":[]}`
+
+// What the header parser accepts is canonical, and its layout is a fixed point.
+func FuzzHeader(f *testing.F) {
+	f.Add([]byte(smallest))
+	f.Add([]byte(`{"format":2}`))
+	f.Add([]byte(`{"blobs":[{"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","offset":1,"size":-1}]}`))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		h, err := parseHeader(content)
+		if err != nil {
+			return
+		}
+		again, err := canonical(h)
+		if err != nil || !bytes.Equal(again, content) {
+			t.Fatalf("accepted and not canonical: %q", content)
+		}
+		l, err := newLayout(h)
+		if err != nil {
+			return
+		}
+		for _, e := range l.entries {
+			if e.offset%alignment != 0 || e.frame%block != 0 {
+				t.Fatalf("%s at %d, frame at %d", e.digest, e.offset, e.frame)
+			}
+		}
+	})
+}
+
+// The reader survives any file.
+func FuzzReader(f *testing.F) {
+	h, err := parseHeader([]byte(smallest))
+	if err != nil {
+		f.Fatal(err)
+	}
+	l, err := newLayout(h)
+	if err != nil {
+		f.Fatal(err)
+	}
+	empty := append(bytes.Clone(l.preamble), make([]byte, trailer)...)
+	f.Add(empty)
+	f.Add(empty[:len(empty)-1])
+	f.Fuzz(func(t *testing.T, content []byte) {
+		r, err := NewReader("fuzz", bytes.NewReader(content), int64(len(content)))
+		if err == nil {
+			_ = r.Verify(t.Context(), nil)
+		}
+	})
+}
+
+// A list is references or an error, never a panic, never empty.
+func FuzzList(f *testing.F) {
+	f.Add([]byte("nginx\n# comment\nquay.io/a/b:1@sha256:00\n"))
+	f.Add([]byte("images:\n- nginx:1.27\n- quay.io/a/b\n"))
+	f.Add([]byte("---\nimages: [nginx]\n"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		refs, err := ParseList("fuzz", content)
+		if err == nil && len(refs) == 0 {
+			t.Fatal("an empty list was accepted")
+		}
+	})
+}
+
+func TestAlignment(t *testing.T) {
+	t.Parallel()
+	for pos := int64(0); pos < 3*alignment; pos += block {
+		for _, d := range []struct {
+			digest string
+			size   int64
+		}{
+			{"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", 0},
+			{"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", 9 << 30},
+			{"sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e", 9 << 30},
+		} {
+			frame := blobFrame(digest.Digest(d.digest), d.size, pos)
+			if (pos+int64(len(frame)))%alignment != 0 || len(frame) > 2*alignment {
+				t.Errorf("at %d: a frame of %d bytes for %v", pos, len(frame), d)
+			}
+		}
+	}
+}

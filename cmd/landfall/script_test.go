@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/registrytest"
+	"github.com/landfall-dev/landfall/registry/store"
+	"github.com/landfall-dev/landfall/ui"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"landfall": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			os.Exit(run(ctx, os.Args[1:]))
+		},
+	})
+}
+
+// TestScripts runs the real binary. Each script is headed with its promise.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	upstream, index := startUpstream(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("UPSTREAM", upstream)
+			e.Setenv("INDEX", index)
+			e.Setenv("LANDFALL_DATA", filepath.Join(e.WorkDir, "data"))
+			e.Setenv("DOCKER_CONFIG", e.WorkDir)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"flip":     flip,
+			"truncate": truncate,
+			"await":    await,
+			"newer":    newer,
+		},
+	})
+}
+
+// startUpstream serves the fixture's content; it returns the address and the
+// digest of the index.
+func startUpstream(t *testing.T) (address, index string) {
+	t.Helper()
+	s, err := store.Open(t.Context(), t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := registrytest.NewFixture(t)
+	if err := registry.Copy(t.Context(), s, f, f.Graph, registry.CopyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- ui.NewServer(s, slog.New(slog.DiscardHandler)).Serve(ctx, l) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		s.Close()
+	})
+	return l.Addr().String(), f.Index.Digest.String()
+}
+
+// flip FILE OFFSET changes one bit; a negative offset counts from the end.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	content, err := os.ReadFile(path)
+	ts.Check(err)
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if at < 0 {
+		at += len(content)
+	}
+	content[at] ^= 1
+	ts.Check(os.WriteFile(path, content, 0o644))
+}
+
+// truncate FILE SIZE cuts a file; a negative size is taken off its end.
+func truncate(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	size, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	if size < 0 {
+		info, err := os.Stat(path)
+		ts.Check(err)
+		size += info.Size()
+	}
+	ts.Check(os.Truncate(path, size))
+}
+
+// await FILE returns when a file exists.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	for range 1200 {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("%s did not appear within a minute", args[0])
+}
+
+// newer FILE makes a bundle one of format version 2, with a right checksum.
+func newer(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	content, err := os.ReadFile(path)
+	ts.Check(err)
+	start := bytes.Index(content, []byte(`{"blobs"`))
+	end := start + bytes.IndexByte(content[start:], 0)
+	old := sha256.Sum256(content[start:end])
+	next := bytes.Replace(content[start:end], []byte(`"format":1`), []byte(`"format":2`), 1)
+	sum := sha256.Sum256(next)
+	copy(content[start:], next)
+	content = bytes.Replace(content, []byte(hex.EncodeToString(old[:])), []byte(hex.EncodeToString(sum[:])), 1)
+	ts.Check(os.WriteFile(path, content, 0o644))
+}

@@ -1,0 +1,53 @@
+package ui_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"testing"
+
+	"github.com/landfall-dev/landfall/registry/registrytest"
+	"github.com/landfall-dev/landfall/registry/remote"
+	"github.com/landfall-dev/landfall/registry/store"
+	"github.com/landfall-dev/landfall/ui"
+)
+
+// The site, seen over its own protocol, keeps the law that the store keeps:
+// client, engine and store are proven together.
+func TestSiteLaw(t *testing.T) {
+	t.Parallel()
+	registrytest.Run(t, func(t *testing.T) registrytest.Registry {
+		r, err := remote.New(remote.Options{Server: "http://" + serve(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { r.Close() })
+		return r
+	})
+}
+
+// serve starts a site on a free port until the test ends.
+func serve(t *testing.T) string {
+	t.Helper()
+	s, err := store.Open(t.Context(), t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- ui.NewServer(s, slog.New(slog.DiscardHandler)).Serve(ctx, l) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l.Addr().String()
+}
