@@ -83,6 +83,11 @@ func (r *Reader) agree() error {
 		if !slices.Equal(n.Repositories, m.Repositories) || subject != m.Subject {
 			return fmt.Errorf("%s: repositories or subject are not what the manifests say", m.Digest)
 		}
+		for _, c := range n.Manifest.Children {
+			if r.byHash[c.Digest] != nil && r.places[c.Digest].offset > m.Offset {
+				return fmt.Errorf("%s stands before %s, which it lists", m.Digest, c.Digest)
+			}
+		}
 	}
 	if len(r.graph.Blobs) != len(r.header.Blobs) {
 		return fmt.Errorf("%d blobs are listed, the manifests name %d", len(r.header.Blobs), len(r.graph.Blobs))

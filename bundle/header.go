@@ -31,8 +31,8 @@ const Format = 1
 // maxHeader bounds the header and the index, in bytes: about 400,000 blobs.
 const maxHeader = 64 << 20
 
-// ErrFormat: the file is not a bundle, not one of this format version, or
-// breaks FORMAT.md.
+// ErrFormat says that a file is not a bundle, not one of this format version,
+// or breaks FORMAT.md.
 var ErrFormat = errors.New("not a valid bundle")
 
 // Header is landfall/bundle.json. Members are in alphabetical order, which

@@ -43,15 +43,15 @@ func (r *Reader) verifyEntry(e *entry) error {
 		return err
 	}
 	d := registry.Descriptor{Digest: e.digest, Size: e.size}
-	_, err := copyBuffered(io.Discard, registry.NewVerifyReader(r.section(e), d))
-	return err
+	return copyBuffered(io.Discard, registry.NewVerifyReader(r.section(e), d))
 }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, durable.BufferSize); return &b }}
 
 // copyBuffered copies in large units through a shared buffer.
-func copyBuffered(w io.Writer, r io.Reader) (int64, error) {
+func copyBuffered(w io.Writer, r io.Reader) error {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, *buf)
+	_, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, *buf)
+	return err
 }

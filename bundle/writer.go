@@ -145,7 +145,7 @@ func (w *Writer) findWhole(ctx context.Context) error {
 	}
 	return parallel.Do(ctx, runtime.GOMAXPROCS(0), entries, func(ctx context.Context, e *entry) error {
 		d := registry.Descriptor{Digest: e.digest, Size: e.size}
-		if _, err := copyBuffered(io.Discard, registry.NewVerifyReader(io.NewSectionReader(w.file, e.offset, e.size), d)); err == nil {
+		if err := copyBuffered(io.Discard, registry.NewVerifyReader(io.NewSectionReader(w.file, e.offset, e.size), d)); err == nil {
 			w.mark(e.digest)
 		}
 		return ctx.Err()
@@ -248,7 +248,7 @@ func (w *Writer) PutBlob(_ context.Context, repository string, d registry.Descri
 		return fmt.Errorf("%s: %w: %s@%s is not in its layout", w.path, registry.ErrInvalid, repository, d.Digest)
 	}
 	to := durable.NewWriter(w.file, e.offset)
-	if _, err := copyBuffered(to, registry.NewVerifyReader(registry.Unverified(r, d), d)); err != nil {
+	if err := copyBuffered(to, registry.NewVerifyReader(registry.Unverified(r, d), d)); err != nil {
 		return fmt.Errorf("%s: %w", d.Digest, registry.DiskError(err))
 	}
 	to.Flush()

@@ -65,10 +65,14 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		s.http.Close()
 	}
 	for range running {
-		<-ended
+		err = errors.Join(err, unlessClosed(<-ended))
 	}
+	return unlessClosed(err)
+}
+
+func unlessClosed(err error) error {
 	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
+		return nil
 	}
 	return err
 }

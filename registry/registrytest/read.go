@@ -88,7 +88,7 @@ func proveReferrers(t *testing.T, f *Fixture, r registry.Reader) {
 	}
 }
 
-func proveNotFound(t *testing.T, f *Fixture, r registry.Reader) {
+func proveNotFound(t *testing.T, _ *Fixture, r registry.Reader) {
 	nothing := digest.FromString("nothing")
 	for _, ref := range []registry.Ref{
 		{Repository: App, Tag: "nosuch"},

@@ -117,7 +117,7 @@ func proveIncomplete(t *testing.T, f *Fixture, r Registry) {
 	}
 }
 
-func proveInvalid(t *testing.T, f *Fixture, r Registry) {
+func proveInvalid(t *testing.T, _ *Fixture, r Registry) {
 	for _, content := range []string{`{`, `[]`, `{"schemaVersion":1}`, `{"schemaVersion":2,"config":{"digest":"md5:1","size":1}}`} {
 		d := registry.Describe(ocispec.MediaTypeImageManifest, []byte(content), digest.SHA256)
 		if err := r.PutManifest(t.Context(), registry.Ref{Repository: App, Tag: "bad"}, d, []byte(content)); err == nil {

@@ -172,7 +172,7 @@ func fail(w http.ResponseWriter, err error) {
 	json.NewEncoder(w).Encode(map[string]any{"errors": []any{map[string]string{"code": code, "message": err.Error()}}})
 }
 
-func (s *strict) upload(w http.ResponseWriter, req *http.Request, repository, id string) error {
+func (s *strict) upload(w http.ResponseWriter, req *http.Request, repository, _ string) error {
 	s.mu.Lock()
 	s.uploads++
 	next := s.uploads

@@ -209,7 +209,7 @@ func TestReferrersByPages(t *testing.T) {
 func TestMount(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]bool{http.StatusCreated: true, http.StatusAccepted: false, http.StatusForbidden: false, http.StatusMethodNotAllowed: false} {
-		h := &counter{Handler: v2(func(w http.ResponseWriter, req *http.Request) {
+		h := &counter{Handler: v2(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "/session")
 			w.WriteHeader(status)
 		})}

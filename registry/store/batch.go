@@ -94,8 +94,8 @@ func (b *batch) Mount(ctx context.Context, repository, from string, d registry.D
 		return true, nil
 	}
 	b.mu.Unlock()
-	b.settling.Lock() //nolint:staticcheck // waits for the group that d may be in
-	b.settling.Unlock()
+	b.settling.Lock() // d may be in the group that is being settled
+	defer b.settling.Unlock()
 	return b.store.Mount(ctx, repository, from, d)
 }
 

@@ -30,7 +30,7 @@ const cgroup = "landfall-e2e"
 // upstreamNames resolve to loopback inside.
 var upstreamNames = []string{"docker.io", "index.docker.io", "registry-1.docker.io", "registry.k8s.io", "quay.io", "ghcr.io"}
 
-func runIsolated(work string) int {
+func runIsolated() int {
 	cmd := self("init")
 	cmd.Dir = "."
 	cmd.SysProcAttr = &syscall.SysProcAttr{

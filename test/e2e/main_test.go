@@ -60,7 +60,7 @@ func runOuter(tests func() int) int {
 	if os.Geteuid() != 0 {
 		return tests()
 	}
-	return runIsolated(work)
+	return runIsolated()
 }
 
 // build puts landfall, crane, regctl and the hello program for both platforms
