@@ -48,7 +48,7 @@ func Open(path string) (*Reader, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%w: not a regular file", ErrFormat)
+		err = fmt.Errorf("%s: %w: not a regular file", path, ErrFormat)
 	}
 	var r *Reader
 	if err == nil {
@@ -56,10 +56,7 @@ func Open(path string) (*Reader, error) {
 	}
 	if err != nil {
 		f.Close()
-		if strings.Contains(err.Error(), path) {
-			return nil, err
-		}
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	r.file = f
 	return r, nil
@@ -269,6 +266,9 @@ func (r *Reader) Manifest(ctx context.Context, ref registry.Ref) (registry.Descr
 		return d, nil, err
 	}
 	content, err := r.content(d)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", r.name, err)
+	}
 	return d, content, err
 }
 
@@ -276,24 +276,10 @@ func (r *Reader) Manifest(ctx context.Context, ref registry.Ref) (registry.Descr
 func (r *Reader) content(d registry.Descriptor) ([]byte, error) {
 	e := r.places[d.Digest]
 	if err := r.compareFrame(e); err != nil {
-		return nil, fmt.Errorf("%s: %w", r.name, err)
+		return nil, err
 	}
-	content := make([]byte, d.Size)
-	_, err := io.ReadFull(registry.NewVerifyReader(r.section(e), d), content)
-	if err == nil {
-		err = verifyBytes(content, d)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", r.name, truncated(err))
-	}
-	return content, nil
-}
-
-func verifyBytes(content []byte, d registry.Descriptor) error {
-	if got := d.Digest.Algorithm().FromBytes(content); got != d.Digest {
-		return fmt.Errorf("%s: %w: the bytes hash to %s", d.Digest, registry.ErrDigest, got)
-	}
-	return nil
+	content, err := io.ReadAll(registry.NewVerifyReader(r.section(e), d))
+	return content, truncated(err)
 }
 
 func (r *Reader) section(e *entry) *io.SectionReader {

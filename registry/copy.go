@@ -55,13 +55,13 @@ func Copy(ctx context.Context, dst Writer, src Reader, g *Graph, opts CopyOption
 	}
 	batch, err := batcher.Batch(ctx)
 	if err != nil {
-		return destinationError("begin", err)
+		return destinationError("", err)
 	}
 	defer batch.Close()
 	if err := newCopier(batch, src, opts).copy(ctx, g); err != nil {
 		return err
 	}
-	return destinationError("commit", batch.Commit(ctx))
+	return destinationError("", batch.Commit(ctx))
 }
 
 func newCopier(dst Writer, src Reader, opts CopyOptions) *copier {
@@ -120,7 +120,7 @@ func (c *copier) plan(ctx context.Context, g *Graph) ([]*transfer, error) {
 		}
 	}
 	if r, ok := c.dst.(Reserver); ok {
-		return needed, destinationError("space", r.Reserve(ctx, bytes))
+		return needed, destinationError("", r.Reserve(ctx, bytes))
 	}
 	return needed, nil
 }

@@ -34,11 +34,16 @@ var (
 // CopyError says which side of a copy failed and over what.
 type CopyError struct {
 	Side string // "source" or "destination"
-	What string // reference, or repository and digest
+	What string // reference, or repository and digest; empty: the side as a whole
 	Err  error
 }
 
-func (e *CopyError) Error() string { return e.Side + ": " + e.What + ": " + e.Err.Error() }
+func (e *CopyError) Error() string {
+	if e.What == "" {
+		return e.Side + ": " + e.Err.Error()
+	}
+	return e.Side + ": " + e.What + ": " + e.Err.Error()
+}
 func (e *CopyError) Unwrap() error { return e.Err }
 
 func sourceError(what string, err error) error      { return copyError("source", what, err) }

@@ -36,7 +36,7 @@ func newBundleImport() *cobra.Command {
 			err = closeErr
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
+			return fmt.Errorf("import %s: %w", args[0], err)
 		}
 		return printImported(c, landed{args[0], r.Header().ID, p.moved(), p.skipped(), r.Header().Names}, *asJSON)
 	}

@@ -37,7 +37,7 @@ var full = sizes{
 	disk:  20 * gib,
 	large: layers{2, 1029 * mib}, medium: layers{200, 8 * mib}, little: layers{2000, 224 * kib}, applications: 20,
 	images: 24, bases: layers{4, 48 * mib}, own: []layers{{1, 24 * mib}, {1, 12 * mib}, {1, 4 * mib}, {2, 128 * kib}},
-	big: gib, bigGets: 4, tiny: layers{2000, 64 * kib}, load: 5 * time.Second,
+	big: gib, bigGets: 8, tiny: layers{2000, 64 * kib}, load: 5 * time.Second,
 	readers: 200, patience: 10 * time.Second,
 }
 
@@ -45,6 +45,6 @@ var small = sizes{
 	disk:  2 * gib,
 	large: layers{2, 64 * mib}, medium: layers{10, 8 * mib}, little: layers{100, 224 * kib}, applications: 5,
 	images: 8, bases: layers{2, 12 * mib}, own: []layers{{1, 6 * mib}, {1, 3 * mib}, {1, mib}, {2, 32 * kib}},
-	big: 256 * mib, bigGets: 2, tiny: layers{400, 64 * kib}, load: 2 * time.Second,
+	big: 256 * mib, bigGets: 8, tiny: layers{400, 64 * kib}, load: 2 * time.Second,
 	readers: 200, patience: 4 * time.Second,
 }
