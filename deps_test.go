@@ -121,6 +121,9 @@ func family(p string) string {
 
 func checkOwner(t *testing.T, from, path string) {
 	t.Helper()
+	if from == "registry" && strings.Contains(path, ".") && !strings.HasPrefix(path, "github.com/opencontainers/") {
+		t.Errorf("registry imports %s: the vocabulary needs the standard library and OCI types only", path)
+	}
 	for dependency, owner := range owners {
 		if !strings.HasPrefix(path, dependency) {
 			continue

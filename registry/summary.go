@@ -45,9 +45,13 @@ func (s Summary) Sparse() bool {
 // Summarize describes the names of a graph, in its order. Configs of images
 // outside an index are read from src to learn their platform.
 func Summarize(ctx context.Context, src Reader, g *Graph) ([]Summary, error) {
-	s := summarizer{ctx: ctx, src: src, nodes: map[digest.Digest]*Node{}, graph: g}
-	for i, n := range g.Manifests {
-		s.nodes[n.Descriptor.Digest] = &g.Manifests[i]
+	s := summarizer{ctx: ctx, src: src, nodes: map[digest.Digest]*Node{}, referrers: map[digest.Digest][]*Node{}}
+	for i := range g.Manifests {
+		n := &g.Manifests[i]
+		s.nodes[n.Descriptor.Digest] = n
+		if subject := n.Manifest.Subject; subject != nil {
+			s.referrers[subject.Digest] = append(s.referrers[subject.Digest], n)
+		}
 	}
 	list := make([]Summary, len(g.Names))
 	for i, n := range g.Names {
@@ -60,37 +64,27 @@ func Summarize(ctx context.Context, src Reader, g *Graph) ([]Summary, error) {
 }
 
 type summarizer struct {
-	ctx   context.Context
-	src   Reader
-	graph *Graph
-	nodes map[digest.Digest]*Node
+	ctx       context.Context
+	src       Reader
+	nodes     map[digest.Digest]*Node
+	referrers map[digest.Digest][]*Node // by subject
 }
 
 func (s *summarizer) name(n Name) (Summary, error) {
 	d := n.Descriptor
 	sum := Summary{Name: n.Ref.String(), Digest: d.Digest, MediaType: d.MediaType, Platforms: []PlatformSummary{}}
 	seen := map[digest.Digest]int64{}
-	s.reach(n.Ref.Repository, d.Digest, seen)
+	s.reach(n.Ref.Repository, d.Digest, seen, &sum.Referrers)
 	for _, size := range seen {
 		sum.Size += size
-	}
-	for _, m := range s.graph.Manifests {
-		subject := m.Manifest.Subject
-		if subject == nil || !slices.Contains(m.Repositories, n.Ref.Repository) {
-			continue
-		}
-		if _, ok := seen[subject.Digest]; ok {
-			sum.Referrers = append(sum.Referrers, Referrer{subject.Digest, m.Descriptor.Digest, m.Manifest.ArtifactType, m.Descriptor.Size})
-		}
 	}
 	var err error
 	sum.Platforms, err = s.platforms(n.Ref.Repository, d, sum.Platforms)
 	return sum, err
 }
 
-// reach notes the size of everything under a manifest, what refers to it
-// included.
-func (s *summarizer) reach(repository string, d digest.Digest, seen map[digest.Digest]int64) {
+// reach notes the size of everything under a manifest, and what refers to it.
+func (s *summarizer) reach(repository string, d digest.Digest, seen map[digest.Digest]int64, referrers *[]Referrer) {
 	n := s.nodes[d]
 	if _, known := seen[d]; known || n == nil {
 		return
@@ -100,11 +94,12 @@ func (s *summarizer) reach(repository string, d digest.Digest, seen map[digest.D
 		seen[b.Digest] = b.Size
 	}
 	for _, c := range n.Manifest.Children {
-		s.reach(repository, c.Digest, seen)
+		s.reach(repository, c.Digest, seen, referrers)
 	}
-	for _, m := range s.graph.Manifests {
-		if m.Manifest.Subject != nil && m.Manifest.Subject.Digest == d && slices.Contains(m.Repositories, repository) {
-			s.reach(repository, m.Descriptor.Digest, seen)
+	for _, r := range s.referrers[d] {
+		if slices.Contains(r.Repositories, repository) {
+			*referrers = append(*referrers, Referrer{d, r.Descriptor.Digest, r.Manifest.ArtifactType, r.Descriptor.Size})
+			s.reach(repository, r.Descriptor.Digest, seen, referrers)
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/landfall-dev/landfall/internal/parallel"
 )
 
 // DefaultJobs is how many transfers run at once when nothing else is said.
@@ -43,17 +45,30 @@ func Walk(ctx context.Context, src Reader, refs []Ref, opts WalkOptions) (*Graph
 		signed:    map[string]*signatureTags{},
 	}
 	refs = uniqueRefs(refs)
-	names := make([]Name, len(refs))
-	errs := make([]error, len(refs))
-	var all sync.WaitGroup
-	for i, ref := range refs {
-		all.Go(func() { names[i], errs[i] = w.name(ctx, ref) })
-	}
-	all.Wait()
-	if err := errors.Join(errs...); err != nil {
+	names, err := w.names(ctx, refs)
+	if err != nil {
 		return nil, err
 	}
 	return w.graph(append(names, w.extra...)), nil
+}
+
+// names walks every reference, and fails with all that cannot be had.
+func (w *walker) names(ctx context.Context, refs []Ref) ([]Name, error) {
+	names := make([]Name, len(refs))
+	errs := make([]error, len(refs))
+	numbers := make([]int, len(refs))
+	for i := range numbers {
+		numbers[i] = i
+	}
+	// Twice as many names as slots: one may wait while another is parsed.
+	err := parallel.Do(ctx, 2*cap(w.slots), numbers, func(ctx context.Context, i int) error {
+		names[i], errs[i] = w.name(ctx, refs[i])
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return names, errors.Join(errs...)
 }
 
 func uniqueRefs(refs []Ref) []Ref {
