@@ -80,9 +80,9 @@ func TestAlignment(t *testing.T) {
 			{"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", 9 << 30},
 			{"sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e", 9 << 30},
 		} {
-			frame := blobFrame(digest.Digest(d.digest), d.size, pos)
-			if (pos+int64(len(frame)))%alignment != 0 || len(frame) > 2*alignment {
-				t.Errorf("at %d: a frame of %d bytes for %v", pos, len(frame), d)
+			f := frameOf(digest.Digest(d.digest), d.size, pos)
+			if n := int64(len(f.bytes(d.size))); (pos+n)%alignment != 0 || n > 2*alignment || n != f.length() {
+				t.Errorf("at %d: a frame of %d bytes for %v", pos, n, d)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -69,37 +70,51 @@ func tarHeader(name string, size int64, kind byte) []byte {
 	return h
 }
 
-// blobFrame is what stands before a payload when the last entry ended at pos:
-// a pax header whose comment moves the payload to the alignment, and the tar
-// header. The pax header is left out where nothing has to be said or moved.
-func blobFrame(d digest.Digest, size, pos int64) []byte {
-	name := "blobs/" + d.Algorithm().String() + "/" + d.Encoded()
-	var records string
-	if len(name) > 100 {
-		records += paxRecord("path", name)
-		name = "blobs/" + d.Algorithm().String() + "/" + d.Encoded()[:64]
-	}
-	if size >= 1<<33 {
-		records += paxRecord("size", strconv.FormatInt(size, 10))
-	}
-	if records == "" && (pos+block)%alignment == 0 {
-		return tarHeader(name, size, '0')
-	}
-	pax := padRecords(records, pos)
-	return bytes.Join([][]byte{tarHeader("PaxHeaders/landfall", int64(len(pax)), 'x'), pax, tarHeader(name, size, '0')}, nil)
+// frame is what stands before a payload: a pax header whose comment moves the
+// payload to the alignment, and the tar header. The pax header is left out
+// where nothing has to be said or moved.
+type frame struct {
+	name    string // for the tar header
+	records string // of the pax header, without the comment
+	padded  int64  // length of the pax payload; 0: no pax header
 }
 
-// padRecords adds the comment that fills the pax payload up to whole blocks,
-// as many as bring the payload behind it to the alignment.
-func padRecords(records string, pos int64) []byte {
-	const leastComment = 13 // "13 comment= \n": as short as fits every case
-	length := int64(block)
-	for (pos+2*block+length)%alignment != 0 || length < int64(len(records))+leastComment {
-		length += block
+// frameOf is the frame of an entry that begins at pos.
+func frameOf(d digest.Digest, size, pos int64) frame {
+	folder := "blobs/" + d.Algorithm().String() + "/"
+	f := frame{name: folder + d.Encoded()}
+	if len(f.name) > 100 {
+		f.records += paxRecord("path", f.name)
+		f.name = folder + d.Encoded()[:64]
 	}
-	fill := int(length) - len(records)
+	if size >= 1<<33 {
+		f.records += paxRecord("size", strconv.FormatInt(size, 10))
+	}
+	if f.records == "" && (pos+block)%alignment == 0 {
+		return f
+	}
+	const leastComment = 13 // "13 comment= \n": as short as fits every case
+	for f.padded = block; (pos+2*block+f.padded)%alignment != 0 || f.padded < int64(len(f.records))+leastComment; {
+		f.padded += block
+	}
+	return f
+}
+
+func (f frame) length() int64 {
+	if f.padded == 0 {
+		return block
+	}
+	return 2*block + f.padded
+}
+
+func (f frame) bytes(size int64) []byte {
+	if f.padded == 0 {
+		return tarHeader(f.name, size, '0')
+	}
+	fill := int(f.padded) - len(f.records)
 	spaces := fill - len(strconv.Itoa(fill)) - len(" comment=\n")
-	return []byte(records + strconv.Itoa(fill) + " comment=" + strings.Repeat(" ", spaces) + "\n")
+	pax := f.records + strconv.Itoa(fill) + " comment=" + strings.Repeat(" ", spaces) + "\n"
+	return bytes.Join([][]byte{tarHeader("PaxHeaders/landfall", f.padded, 'x'), []byte(pax), tarHeader(f.name, size, '0')}, nil)
 }
 
 // paxRecord is "length key=value\n" where length counts itself.
@@ -149,6 +164,21 @@ func newLayout(h *Header) (*layout, error) {
 	}
 }
 
+// readLayout is the layout of a header that was read, offsets included.
+func readLayout(h *Header) (*layout, error) {
+	stated := h.places()
+	l := &layout{header: h}
+	var err error
+	if l.preamble, err = l.encode(); err != nil {
+		return nil, err
+	}
+	l.place(int64(len(l.preamble)))
+	if !slices.Equal(stated, h.places()) {
+		return nil, fmt.Errorf("%w: %s: offsets are not where FORMAT.md puts them", ErrFormat, headerEntry)
+	}
+	return l, nil
+}
+
 func (l *layout) encode() ([]byte, error) {
 	header, err := canonical(l.header)
 	if err != nil {
@@ -173,7 +203,7 @@ func (l *layout) encode() ([]byte, error) {
 func (l *layout) place(pos int64) {
 	l.entries = l.entries[:0]
 	add := func(d digest.Digest, size int64) int64 {
-		e := entry{digest: d, size: size, frame: pos, offset: pos + int64(len(blobFrame(d, size, pos)))}
+		e := entry{digest: d, size: size, frame: pos, offset: pos + frameOf(d, size, pos).length()}
 		l.entries = append(l.entries, e)
 		pos = e.end()
 		return e.offset
@@ -190,4 +220,4 @@ func (l *layout) place(pos int64) {
 }
 
 // frame is the bytes before an entry's payload.
-func (l *layout) frame(e *entry) []byte { return blobFrame(e.digest, e.size, e.frame) }
+func (l *layout) frame(e *entry) []byte { return frameOf(e.digest, e.size, e.frame).bytes(e.size) }

@@ -76,12 +76,8 @@ func (r *Reader) open(size int64) error {
 	if err != nil {
 		return err
 	}
-	stated := h.places()
-	if r.layout, err = newLayout(h); err != nil {
+	if r.layout, err = readLayout(h); err != nil {
 		return err
-	}
-	if !slices.Equal(stated, h.places()) {
-		return fmt.Errorf("%w: %s: offsets are not where FORMAT.md puts them", ErrFormat, headerEntry)
 	}
 	if err := r.comparePreamble(); err != nil {
 		return err

@@ -7,7 +7,11 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"maps"
 	"slices"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/landfall-dev/landfall/internal/parallel"
 )
@@ -90,8 +94,7 @@ func (c *copier) copy(ctx context.Context, g *Graph) error {
 // transfer is a blob that some repositories of the destination are without.
 type transfer struct {
 	node    *Node
-	missing []string
-	mount   bool // some repository of the destination has it
+	missing []string // ascending
 }
 
 // plan asks the destination what it has, and whether the rest fits.
@@ -100,7 +103,10 @@ func (c *copier) plan(ctx context.Context, g *Graph) ([]*transfer, error) {
 	for i := range g.Blobs {
 		all[i] = &transfer{node: &g.Blobs[i]}
 	}
-	if err := parallel.Do(ctx, c.opts.Jobs, all, c.missing); err != nil {
+	if err := c.findMissing(ctx, all); err != nil {
+		return nil, err
+	}
+	if err := parallel.Do(ctx, c.opts.Jobs, all, c.mountAny); err != nil {
 		return nil, err
 	}
 	var needed []*transfer
@@ -109,7 +115,7 @@ func (c *copier) plan(ctx context.Context, g *Graph) ([]*transfer, error) {
 		if len(t.missing) > 0 {
 			needed = append(needed, t)
 		}
-		if len(t.missing) > 0 && !t.mount {
+		if t.absent() {
 			bytes += t.node.Descriptor.Size
 		}
 	}
@@ -125,21 +131,58 @@ func (c *copier) plan(ctx context.Context, g *Graph) ([]*transfer, error) {
 	return needed, nil
 }
 
-func (c *copier) missing(ctx context.Context, t *transfer) error {
-	for _, repository := range t.node.Repositories {
-		ok, err := c.dst.Exists(ctx, repository, t.node.Descriptor)
-		if err != nil {
-			return destinationError(repository+"@"+t.node.Descriptor.Digest.String(), err)
+// absent: no repository of the destination has the blob, as far as is known.
+func (t *transfer) absent() bool { return len(t.missing) == len(t.node.Repositories) }
+
+// findMissing fills in which repositories miss which blobs.
+func (c *copier) findMissing(ctx context.Context, all []*transfer) error {
+	wanted := map[string][]Descriptor{}
+	byDigest := map[digest.Digest]*transfer{}
+	for _, t := range all {
+		byDigest[t.node.Descriptor.Digest] = t
+		for _, repository := range t.node.Repositories {
+			wanted[repository] = append(wanted[repository], t.node.Descriptor)
 		}
-		if t.mount = t.mount || ok; !ok {
+	}
+	for _, repository := range slices.Sorted(maps.Keys(wanted)) {
+		missing, err := c.missing(ctx, repository, wanted[repository])
+		if err != nil {
+			return destinationError(repository, err)
+		}
+		for _, d := range missing {
+			t := byDigest[d.Digest]
 			t.missing = append(t.missing, repository)
 		}
 	}
-	if t.mount || len(t.missing) == 0 {
+	return nil
+}
+
+// missing asks in one go where the destination can, else blob by blob.
+func (c *copier) missing(ctx context.Context, repository string, blobs []Descriptor) (missing []Descriptor, err error) {
+	if checker, ok := c.dst.(Checker); ok {
+		return checker.Missing(ctx, repository, blobs)
+	}
+	var mu sync.Mutex // protects missing
+	err = parallel.Do(ctx, c.opts.Jobs, blobs, func(ctx context.Context, d Descriptor) error {
+		ok, err := c.dst.Exists(ctx, repository, d)
+		if err == nil && !ok {
+			mu.Lock()
+			missing = append(missing, d)
+			mu.Unlock()
+		}
+		return err
+	})
+	return missing, err
+}
+
+// mountAny tries whether an absent blob is there under a name that the graph
+// does not know.
+func (c *copier) mountAny(ctx context.Context, t *transfer) error {
+	if !t.absent() {
 		return nil
 	}
-	var err error // it may be there under another name
-	if t.mount, err = c.mount(ctx, t.missing[0], "", t.node.Descriptor); t.mount {
+	mounted, err := c.mount(ctx, t.missing[0], "", t.node.Descriptor)
+	if mounted {
 		t.missing = t.missing[1:]
 	}
 	return destinationError(t.node.Descriptor.Digest.String(), err)

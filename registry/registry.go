@@ -72,6 +72,12 @@ type Mounter interface {
 	Mount(ctx context.Context, repository, from string, d Descriptor) (bool, error)
 }
 
+// Checker is a Writer that can answer Exists for many blobs at once.
+type Checker interface {
+	// Missing returns the blobs that Exists would deny.
+	Missing(ctx context.Context, repository string, blobs []Descriptor) ([]Descriptor, error)
+}
+
 // Reserver is a Writer that knows how much room it has.
 type Reserver interface {
 	// Reserve fails with ErrNoSpace when so many more bytes do not fit.

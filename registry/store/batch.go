@@ -99,6 +99,14 @@ func (b *batch) Mount(ctx context.Context, repository, from string, d registry.D
 	return b.store.Mount(ctx, repository, from, d)
 }
 
+// Missing implements registry.Checker.
+func (b *batch) Missing(ctx context.Context, repository string, blobs []registry.Descriptor) ([]registry.Descriptor, error) {
+	if err := b.flushBlobs(ctx); err != nil {
+		return nil, err
+	}
+	return b.store.Missing(ctx, repository, blobs)
+}
+
 // Reserve implements registry.Reserver.
 func (b *batch) Reserve(ctx context.Context, bytes int64) error { return b.store.Reserve(ctx, bytes) }
 

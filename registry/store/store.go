@@ -74,12 +74,14 @@ type Store struct {
 }
 
 var (
-	_ registry.Reader  = (*Store)(nil)
-	_ registry.Writer  = (*Store)(nil)
-	_ registry.Mounter = (*Store)(nil)
-	_ registry.Lister  = (*Store)(nil)
-	_ registry.Deleter = (*Store)(nil)
-	_ registry.Batcher = (*Store)(nil)
+	_ registry.Reader   = (*Store)(nil)
+	_ registry.Writer   = (*Store)(nil)
+	_ registry.Mounter  = (*Store)(nil)
+	_ registry.Lister   = (*Store)(nil)
+	_ registry.Deleter  = (*Store)(nil)
+	_ registry.Batcher  = (*Store)(nil)
+	_ registry.Checker  = (*batch)(nil)
+	_ registry.Reserver = (*batch)(nil)
 )
 
 // InUseError is an ErrConflict: another process has the data folder.

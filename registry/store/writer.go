@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -44,6 +45,52 @@ func (s *Store) Exists(ctx context.Context, repository string, d registry.Descri
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// checkedAtOnce is how many digests one query looks up.
+const checkedAtOnce = 500
+
+// Missing implements registry.Checker.
+func (s *Store) Missing(ctx context.Context, repository string, blobs []registry.Descriptor) ([]registry.Descriptor, error) {
+	var missing []registry.Descriptor
+	for group := range slices.Chunk(blobs, checkedAtOnce) {
+		sizes, err := s.linkedSizes(ctx, repository, group)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range group {
+			if size, linked := sizes[d.Digest]; !linked || s.checkFile(d.Digest, size) != nil {
+				missing = append(missing, d)
+			}
+		}
+	}
+	return missing, nil
+}
+
+// linkedSizes are the sizes of those blobs that a repository has.
+func (s *Store) linkedSizes(ctx context.Context, repository string, blobs []registry.Descriptor) (map[digest.Digest]int64, error) {
+	args := []any{registry.RepositoryPath(repository)}
+	for _, d := range blobs {
+		args = append(args, d.Digest.String())
+	}
+	rows, err := s.db.Read.QueryContext(ctx, `SELECT b.digest, b.size FROM repositories r
+		JOIN repository_blobs rb ON rb.repository_id = r.id
+		JOIN blobs b ON b.digest = rb.digest
+		WHERE r.path = ? AND rb.digest IN (?`+strings.Repeat(", ?", len(blobs)-1)+`)`, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	sizes := make(map[digest.Digest]int64, len(blobs))
+	for rows.Next() {
+		var d digest.Digest
+		var size int64
+		if err := rows.Scan(&d, &size); err != nil {
+			return nil, err
+		}
+		sizes[d] = size
+	}
+	return sizes, rows.Err()
 }
 
 // Mount implements registry.Mounter.
