@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,7 @@ func newBundleCreate() *cobra.Command {
 	var output, ca string
 	var plainHTTP, noReferrers bool
 	var jobs int
+	var timeout time.Duration
 	c := &cobra.Command{
 		Use:   "create [REF...]",
 		Short: "Make a bundle from registries",
@@ -30,6 +32,7 @@ func newBundleCreate() *cobra.Command {
 	c.Flags().StringVar(&ca, "ca", "", "trust the certificates in this PEM `file` too")
 	c.Flags().BoolVar(&noReferrers, "no-referrers", false, "leave signatures, SBOMs and attestations behind")
 	c.Flags().IntVar(&jobs, "jobs", registry.DefaultJobs, "transfers at once")
+	c.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "give a request up when no byte moves for so long")
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		refs, err := references(c.InOrStdin(), args, lists)
@@ -46,7 +49,7 @@ func newBundleCreate() *cobra.Command {
 		if walk.Platforms, err = parsePlatforms(platforms); err != nil {
 			return usageError{err}
 		}
-		src, err := remote.New(remote.Options{PlainHTTP: plainHTTP, CAFile: ca})
+		src, err := remote.New(remote.Options{PlainHTTP: plainHTTP, CAFile: ca, Stall: timeout})
 		if err != nil {
 			return err
 		}

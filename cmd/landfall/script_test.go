@@ -5,8 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"log/slog"
-	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -18,9 +18,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/engine"
 	"github.com/landfall-dev/landfall/registry/registrytest"
 	"github.com/landfall-dev/landfall/registry/store"
-	"github.com/landfall-dev/landfall/ui"
 )
 
 func TestMain(m *testing.M) {
@@ -36,7 +36,12 @@ func TestMain(m *testing.M) {
 // TestScripts runs the real binary. Each script is headed with its promise.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	upstream, index := startUpstream(t)
+	site, index := startUpstream(t)
+	upstream := listen(t, site)
+	faulty := map[string]string{}
+	for name, fault := range faults {
+		faulty[name] = listen(t, fault(site))
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
@@ -44,6 +49,9 @@ func TestScripts(t *testing.T) {
 			e.Setenv("INDEX", index)
 			e.Setenv("LANDFALL_DATA", filepath.Join(e.WorkDir, "data"))
 			e.Setenv("DOCKER_CONFIG", e.WorkDir)
+			for name, address := range faulty {
+				e.Setenv(name, address)
+			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -55,33 +63,28 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// startUpstream serves the fixture's content; it returns the address and the
-// digest of the index.
-func startUpstream(t *testing.T) (address, index string) {
+// startUpstream is a site with the fixture's content; it returns the digest of
+// the index, too.
+func startUpstream(t *testing.T) (handler http.Handler, index string) {
 	t.Helper()
 	s, err := store.Open(t.Context(), t.TempDir(), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { s.Close() })
 	f := registrytest.NewFixture(t)
 	if err := registry.Copy(t.Context(), s, f, f.Graph, registry.CopyOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- ui.NewServer(s, slog.New(slog.DiscardHandler)).Serve(ctx, l) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		s.Close()
-	})
-	return l.Addr().String(), f.Index.Digest.String()
+	return engine.New(s, engine.Options{}), f.Index.Digest.String()
+}
+
+// listen answers on a free port until the test ends.
+func listen(t *testing.T, h http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
 }
 
 // flip FILE OFFSET changes one bit; a negative offset counts from the end.
