@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
@@ -63,20 +64,24 @@ func Create(ctx context.Context, path string, g *registry.Graph, opts CreateOpti
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	w := &Writer{layout: l, path: path, whole: map[digest.Digest]bool{}}
-	if err := w.open(ctx); err != nil {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w: it exists and is not a file", path, registry.ErrInvalid)
+	}
+	err = w.openPartial()
+	if err == nil {
+		if err = w.prepare(ctx); err != nil && len(w.whole) == 0 {
+			os.Remove(w.file.Name()) // nothing in it is of use to the next run
+		}
+	}
+	if err != nil {
 		w.Close()
 		return nil, fmt.Errorf("%s: %w", path, registry.DiskError(err))
 	}
 	return w, nil
 }
 
-func (w *Writer) open(ctx context.Context) error {
-	if info, err := os.Stat(w.path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%w: it exists and is not a file", registry.ErrInvalid)
-	}
-	if err := w.openPartial(); err != nil {
-		return err
-	}
+// prepare finds out what the partial file has, and lays the rest out.
+func (w *Writer) prepare(ctx context.Context) error {
 	resumed, err := w.resume()
 	if err != nil {
 		return err
@@ -200,7 +205,8 @@ func (w *Writer) layOut() error {
 		return err
 	}
 	if err := durable.Allocate(w.file, w.size); err != nil {
-		return err
+		free, _ := durable.Free(filepath.Dir(w.path))
+		return fmt.Errorf("a bundle of %d bytes, %d are free: %w", w.size, free, err)
 	}
 	if _, err := w.file.WriteAt(w.preamble, 0); err != nil {
 		return err

@@ -78,7 +78,7 @@ func FuzzParseRef(f *testing.F) {
 		if dockerErr != nil {
 			t.Fatalf("%q: accepted as %s, Docker refuses it: %v", s, ref, dockerErr)
 		}
-		if want := docker.(reference.Named).Name(); ref.Repository != want {
+		if want := docker.Name(); ref.Repository != want {
 			t.Fatalf("%q: repository %s, Docker says %s", s, ref.Repository, want)
 		}
 	})

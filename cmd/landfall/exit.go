@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/landfall-dev/landfall/bundle"
+	"github.com/landfall-dev/landfall/lifecycle/nodeconfig"
 	"github.com/landfall-dev/landfall/registry"
 )
 
@@ -42,6 +43,7 @@ func exitCode(ctx context.Context, err error) int {
 	}{
 		{registry.ErrNoSpace, exitNoSpace},
 		{registry.ErrConflict, exitConflict},
+		{nodeconfig.ErrForeign, exitConflict},
 		{registry.ErrUnreachable, exitUnreachable},
 		{bundle.ErrFormat, exitRefused},
 		{registry.ErrDigest, exitRefused},

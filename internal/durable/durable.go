@@ -4,14 +4,13 @@
 package durable
 
 import (
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 )
 
-// BufferSize is the unit in which large files are read and written, in bytes.
-const BufferSize = 1 << 20
+// BufferSize is the unit in which large files are read and written, in bytes:
+// it fits a processor's cache between reading, hashing and writing.
+const BufferSize = 256 << 10
 
 // writeBackEvery is after how many bytes the kernel is asked to start writing
 // them to the disk. Left to itself it waits until the final sync, and the disk
@@ -90,28 +89,25 @@ func MkdirAll(path string, mode os.FileMode) error {
 
 // WriteFile replaces a file as a whole: at every moment there is the old one
 // or the new one under its name.
-func WriteFile(path string, write func(io.Writer) error) (err error) {
+func WriteFile(path string, content []byte, mode os.FileMode) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
 	defer func() {
+		f.Close()
 		if err != nil {
-			f.Close()
 			os.Remove(f.Name())
 		}
 	}()
-	if err = write(f); err != nil {
+	if _, err = f.Write(content); err != nil {
 		return err
 	}
-	if err = f.Chmod(0o644); err != nil {
+	if err = f.Chmod(mode); err != nil {
 		return err
 	}
 	if err = f.Sync(); err != nil {
 		return err
-	}
-	if err = f.Close(); err != nil {
-		return fmt.Errorf("close %s: %w", f.Name(), err)
 	}
 	return Rename(f.Name(), path)
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/landfall-dev/landfall/internal/durable"
 )
 
 // ErrForeign means that a file which Write would replace was not written by
@@ -32,7 +34,12 @@ func Write(dir string, files []File) error {
 		}
 	}
 	for _, f := range files {
-		if err := writeFile(filepath.Join(dir, filepath.FromSlash(f.Path)), f); err != nil {
+		path := filepath.Join(dir, filepath.FromSlash(f.Path))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		// A runtime that reads at any moment finds the old or the new file.
+		if err := durable.WriteFile(path, f.Content, f.Mode); err != nil {
 			return err
 		}
 	}
@@ -64,29 +71,6 @@ func isMirrorsOnly(old []byte) bool {
 // folder or its own name says whose it is.
 func isCertificate(path string) bool {
 	return path == caFile || strings.HasSuffix(path, "/ca.crt")
-}
-
-// writeFile writes beside the target and renames, so that a runtime that reads
-// at any moment finds the old or the new file.
-func writeFile(path string, f File) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(temp.Name()))
-		}
-	}()
-	_, err = temp.Write(f.Content)
-	err = errors.Join(err, temp.Chmod(f.Mode), temp.Sync(), temp.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
 }
 
 func sorted(files []File) []File {

@@ -16,7 +16,7 @@ import (
 
 // reference BUNDLE DIR is the physical reference for import: the least that a
 // program has to do to land the same bytes with the same promise. One loop
-// reads the bundle in order in pieces of 1 MiB, hashes each blob, writes it to
+// reads the bundle in order in pieces of 256 KiB, as Landfall does, hashes each blob, writes it to
 // a file of its own, and has the kernel start writing to disk every 8 MiB. At
 // the end each file and the folder are synced. It keeps no names, no index
 // and no database, writes to no temporary name, and checks nothing else.
@@ -29,7 +29,7 @@ func reference(_ context.Context, args []string) error {
 	if err := os.Mkdir(args[1], 0o755); err != nil {
 		return err
 	}
-	buffer := make([]byte, mib)
+	buffer := make([]byte, mib/4)
 	var written []*os.File
 	for t := tar.NewReader(bundle); ; {
 		head, err := t.Next()
