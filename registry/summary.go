@@ -138,17 +138,30 @@ func (s *summarizer) platformOf(repository string, d Descriptor, m *Manifest) (s
 	if d.Platform != nil && d.Platform.OS != "unknown" {
 		return PlatformString(*d.Platform), nil
 	}
-	config := m.Blobs[0]
-	if d.Platform != nil || config.Size > MaxManifestSize || !strings.Contains(config.MediaType, "image") {
+	if d.Platform != nil {
 		return "", nil
 	}
-	content, err := ReadBlob(s.ctx, s.src, repository, config)
-	if err != nil {
+	p, err := configPlatform(s.ctx, s.src, repository, m)
+	if p == nil || err != nil {
 		return "", err
+	}
+	return PlatformString(*p), nil
+}
+
+// configPlatform is the platform that an image's config states; nil when it
+// states none, or the manifest is no image's.
+func configPlatform(ctx context.Context, src Reader, repository string, m *Manifest) (*Platform, error) {
+	config := m.Blobs[0]
+	if config.Size > MaxManifestSize || !strings.Contains(config.MediaType, "image") {
+		return nil, nil
+	}
+	content, err := ReadBlob(ctx, src, repository, config)
+	if err != nil {
+		return nil, err
 	}
 	var p Platform
 	if json.Unmarshal(content, &p) != nil || p.OS == "" || p.Architecture == "" {
-		return "", nil
+		return nil, nil
 	}
-	return PlatformString(p), nil
+	return &p, nil
 }

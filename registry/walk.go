@@ -21,7 +21,7 @@ const DefaultJobs = 4
 // takes everything.
 type WalkOptions struct {
 	// Platforms limits what indexes carry. The index itself is kept byte for
-	// byte. A name whose index has none of the platforms is ErrNotFound.
+	// byte. A name that has none of the platforms is ErrNotFound.
 	Platforms []Platform
 	// NoReferrers leaves signatures, SBOMs and attestations behind.
 	NoReferrers bool
@@ -110,7 +110,30 @@ func (w *walker) name(ctx context.Context, ref Ref) (Name, error) {
 	if err := w.visit(ctx, ref.Repository, d, content); err != nil {
 		return Name{}, sourceError(ref.String(), err)
 	}
+	if err := w.fits(ctx, ref.Repository, d); err != nil {
+		return Name{}, sourceError(ref.String(), err)
+	}
 	return Name{Ref: ref, Descriptor: Bare(d)}, nil
+}
+
+// fits checks the platform of an image that is no index.
+func (w *walker) fits(ctx context.Context, repository string, d Descriptor) error {
+	if len(w.opts.Platforms) == 0 || IsIndex(d.MediaType) {
+		return nil
+	}
+	w.mu.Lock()
+	m := w.manifests[d.Digest].manifest
+	w.mu.Unlock()
+	var have *Platform
+	err := w.slot(ctx, func() (err error) {
+		have, err = configPlatform(ctx, w.src, repository, m)
+		return err
+	})
+	if have == nil || err != nil || slices.ContainsFunc(w.opts.Platforms, func(want Platform) bool { return matches(want, *have) }) {
+		return err
+	}
+	return fmt.Errorf("%w: none of the platforms wanted (%s); the image is for %s",
+		ErrNotFound, platformList(w.opts.Platforms), PlatformString(*have))
 }
 
 func (w *walker) read(ctx context.Context, ref Ref) (Descriptor, []byte, error) {

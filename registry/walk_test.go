@@ -82,6 +82,20 @@ func TestWalkPlatforms(t *testing.T) {
 	}
 }
 
+// An image without an index is held against the platforms too.
+func TestWalkPlatformOfImage(t *testing.T) {
+	t.Parallel()
+	f := registrytest.NewFixture(t)
+	tool := f.Names[1:] // its config says linux/amd64
+	if _, err := registry.Walk(t.Context(), f, tool, registry.WalkOptions{Platforms: platforms(t, "linux/amd64")}); err != nil {
+		t.Error(err)
+	}
+	_, err := registry.Walk(t.Context(), f, tool, registry.WalkOptions{Platforms: platforms(t, "linux/arm64")})
+	if !errors.Is(err, registry.ErrNotFound) || !strings.Contains(err.Error(), "the image is for linux/amd64") {
+		t.Errorf("%v, want ErrNotFound that says what it is for", err)
+	}
+}
+
 func digests(g *registry.Graph) (s string) {
 	for _, m := range g.Manifests {
 		s += m.Descriptor.Digest.String() + " "
