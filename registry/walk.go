@@ -62,7 +62,9 @@ func (w *walker) names(ctx context.Context, refs []Ref) ([]Name, error) {
 	}
 	// Twice as many names as slots: one may wait while another is parsed.
 	err := parallel.Do(ctx, 2*cap(w.slots), numbers, func(ctx context.Context, i int) error {
-		names[i], errs[i] = w.name(ctx, refs[i])
+		if names[i], errs[i] = w.name(ctx, refs[i]); errs[i] == nil {
+			errs[i] = sourceError(refs[i].String(), w.fits(ctx, names[i]))
+		}
 		return nil
 	})
 	if err != nil {
@@ -110,23 +112,20 @@ func (w *walker) name(ctx context.Context, ref Ref) (Name, error) {
 	if err := w.visit(ctx, ref.Repository, d, content); err != nil {
 		return Name{}, sourceError(ref.String(), err)
 	}
-	if err := w.fits(ctx, ref.Repository, d); err != nil {
-		return Name{}, sourceError(ref.String(), err)
-	}
 	return Name{Ref: ref, Descriptor: Bare(d)}, nil
 }
 
 // fits checks the platform of an image that is no index.
-func (w *walker) fits(ctx context.Context, repository string, d Descriptor) error {
-	if len(w.opts.Platforms) == 0 || IsIndex(d.MediaType) {
+func (w *walker) fits(ctx context.Context, n Name) error {
+	if len(w.opts.Platforms) == 0 || IsIndex(n.Descriptor.MediaType) {
 		return nil
 	}
 	w.mu.Lock()
-	m := w.manifests[d.Digest].manifest
+	m := w.manifests[n.Descriptor.Digest].manifest
 	w.mu.Unlock()
 	var have *Platform
 	err := w.slot(ctx, func() (err error) {
-		have, err = configPlatform(ctx, w.src, repository, m)
+		have, err = configPlatform(ctx, w.src, n.Ref.Repository, m)
 		return err
 	})
 	if have == nil || err != nil || slices.ContainsFunc(w.opts.Platforms, func(want Platform) bool { return matches(want, *have) }) {
