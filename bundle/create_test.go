@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -94,6 +95,63 @@ func TestCreateSalvages(t *testing.T) {
 	onlyFiles(t, dir, "b", "direct", "p")
 }
 
+// Changing the list and back again loses nothing of either.
+func TestCreateThereAndBack(t *testing.T) {
+	t.Parallel()
+	f := registrytest.NewFixture(t)
+	path := filepath.Join(t.TempDir(), "b")
+	tool, err := registry.Walk(t.Context(), f, f.Names[1:], registry.WalkOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, run := range []struct {
+		graph  *registry.Graph
+		broken int64
+	}{{f.Graph, 6}, {tool, 1}} {
+		src := &counted{Reader: f, broken: run.broken}
+		if _, err := bundle.Export(t.Context(), path, src, run.graph, created, registry.CopyOptions{Jobs: 1}); !errors.Is(err, errCut) {
+			t.Fatalf("%v, want the cut", err)
+		}
+	}
+	back := &counted{Reader: f}
+	if _, err := bundle.Export(t.Context(), path, back, f.Graph, created, registry.CopyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if n, missing := back.blobs.Load(), int64(len(f.Graph.Blobs)-5); n > missing {
+		t.Errorf("%d blobs were fetched, %d were missing", n, missing)
+	}
+	onlyFiles(t, filepath.Dir(path), "b")
+}
+
+// A run that is stopped before it has begun keeps what an earlier run fetched.
+func TestCreateStoppedEarlyKeepsPartial(t *testing.T) {
+	t.Parallel()
+	f := registrytest.NewFixture(t)
+	path := filepath.Join(t.TempDir(), "b")
+	if _, err := bundle.Export(t.Context(), path, &counted{Reader: f, broken: 9}, f.Graph, created, registry.CopyOptions{Jobs: 1}); !errors.Is(err, errCut) {
+		t.Fatal(err)
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := bundle.Export(stopped, path, f, f.Graph, created, registry.CopyOptions{}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("%v, want context.Canceled", err)
+	}
+	onlyFiles(t, filepath.Dir(path), "b.partial")
+}
+
+// Content that no bundle can hold is refused before anything is fetched.
+func TestCreateRefusesAbsurdSizes(t *testing.T) {
+	t.Parallel()
+	f := registrytest.NewFixture(t)
+	path := filepath.Join(t.TempDir(), "b")
+	f.Graph.Blobs[0].Descriptor.Size = 1 << 62
+	_, err := bundle.Create(t.Context(), path, f.Graph, created)
+	if !errors.Is(err, registry.ErrInvalid) || !strings.Contains(err.Error(), f.Graph.Blobs[0].Descriptor.Digest.String()) {
+		t.Errorf("%v, want ErrInvalid that names the digest", err)
+	}
+	onlyFiles(t, filepath.Dir(path))
+}
+
 // Damage in a partial file is mended, not carried on.
 func TestCreateMendsPartial(t *testing.T) {
 	t.Parallel()
@@ -120,7 +178,8 @@ func TestCreateMendsPartial(t *testing.T) {
 func TestCreateRefusesToFinishIncomplete(t *testing.T) {
 	t.Parallel()
 	f := registrytest.NewFixture(t)
-	w, err := bundle.Create(t.Context(), filepath.Join(t.TempDir(), "b"), f.Graph, created)
+	path := filepath.Join(t.TempDir(), "b")
+	w, err := bundle.Create(t.Context(), path, f.Graph, created)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +187,7 @@ func TestCreateRefusesToFinishIncomplete(t *testing.T) {
 	if err := w.Finish(); !errors.Is(err, registry.ErrIncomplete) {
 		t.Errorf("Finish: %v, want ErrIncomplete", err)
 	}
-	if _, err := bundle.Create(t.Context(), w.Path(), f.Graph, created); !errors.Is(err, registry.ErrConflict) {
+	if _, err := bundle.Create(t.Context(), path, f.Graph, created); !errors.Is(err, registry.ErrConflict) {
 		t.Errorf("a second writer: %v, want ErrConflict", err)
 	}
 }

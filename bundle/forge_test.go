@@ -56,7 +56,18 @@ func TestForgeries(t *testing.T) {
 		"blobs are listed, the manifests name":  func(h *Header) { h.Blobs = h.Blobs[1:] },
 		"is named by a manifest and not listed": func(h *Header) { h.Blobs[0].Digest = zero },
 		"is listed twice":                       func(h *Header) { h.Blobs[1] = h.Blobs[0] },
-		"names are out of order":                func(h *Header) { slices.Reverse(h.Names) },
+		"is not an array":                       func(h *Header) { h.Blobs, h.Manifests, h.Names = nil, nil, nil },
+		"fit into one bundle": func(h *Header) {
+			for i := range h.Blobs {
+				h.Blobs[i].Size = 1 << 49
+			}
+		},
+		"stands for": func(h *Header) {
+			n := h.Names[len(h.Names)-1]
+			h.Names = append(h.Names, Name{Digest: h.Manifests[0].Digest, Name: n.Name + "@" + h.Manifests[0].Digest.String()})
+			h.Manifests[0].Repositories = []string{registrytest.App, registrytest.Tool}
+		},
+		"names are out of order":                        func(h *Header) { slices.Reverse(h.Names) },
 		"which is not a manifest of that repository":    func(h *Header) { h.Names[0].Digest = zero },
 		"app:../../etc\": invalid":                      func(h *Header) { h.Names[0].Name = "registry.example/team/app:../../etc" },
 		"repository \"../app\"":                         func(h *Header) { h.Names[0].Name = "registry.example/../app:v1" },
@@ -86,7 +97,7 @@ func TestForgeries(t *testing.T) {
 // forgeUnlessNegative: absurd sizes cannot be laid out; the preamble has to do.
 func forgeUnlessNegative(t *testing.T, f *registrytest.Fixture, h *Header) []byte {
 	t.Helper()
-	if h.Blobs[0].Size < 0 || h.Blobs[0].Size > 1<<40 || strings.Contains(h.Blobs[0].Digest.String(), "..") {
+	if len(h.Blobs) == 0 || h.Blobs[0].Size < 0 || h.Blobs[0].Size > 1<<40 || strings.Contains(h.Blobs[0].Digest.String(), "..") {
 		l := &layout{header: h}
 		preamble, err := l.encode()
 		if err != nil {

@@ -2,6 +2,8 @@ package bundle
 
 import (
 	"bytes"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -67,6 +69,23 @@ func FuzzList(f *testing.F) {
 			t.Fatal("an empty list was accepted")
 		}
 	})
+}
+
+// Laying out ends for every content: with more blobs or longer names nothing
+// moves forward.
+func TestLayoutEnds(t *testing.T) {
+	t.Parallel()
+	for blobs := range 60 {
+		for length := 1; length < 600; length += 3 {
+			h := &Header{Format: Format, Blobs: []Blob{}, Manifests: []Manifest{}, Names: []Name{{Name: strings.Repeat("n", length)}}}
+			for i := range blobs {
+				h.Blobs = append(h.Blobs, Blob{Digest: digest.FromString(strconv.Itoa(i)), Size: int64(i * i * 37)})
+			}
+			if _, err := newLayout(h); err != nil { // it would hang, not fail
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 func TestAlignment(t *testing.T) {

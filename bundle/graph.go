@@ -12,35 +12,35 @@ import (
 )
 
 // link reads all manifests and proves that they and the header tell the same:
-// nothing is missing, nothing is there that no name reaches.
+// nothing is missing, nothing is there that no name reaches. The manifests'
+// bytes are not kept: they are read again when they are needed.
 func (r *Reader) link() error {
-	parsed := map[digest.Digest]*registry.Manifest{}
-	contents := map[digest.Digest][]byte{}
+	nodes := map[digest.Digest]*registry.Node{}
 	for _, m := range r.header.Manifests {
 		content, err := r.content(m.descriptor())
 		if err != nil {
 			return err
 		}
-		if parsed[m.Digest], err = registry.ParseManifest(m.MediaType, content); err != nil {
+		parsed, err := registry.ParseManifest(m.MediaType, content)
+		if err != nil {
 			return fmt.Errorf("%s: %w", m.Digest, err)
 		}
-		contents[m.Digest] = content
+		nodes[m.Digest] = &registry.Node{Descriptor: m.descriptor(), Manifest: parsed}
 	}
-	manifest := func(d registry.Descriptor) (*registry.Manifest, []byte) { return parsed[d.Digest], contents[d.Digest] }
 	names := make([]registry.Name, len(r.header.Names))
+	r.tags = map[registry.Ref]digest.Digest{}
 	for i, n := range r.header.Names {
 		ref, err := registry.ParseName(n.Name)
 		if err != nil {
 			return err
 		}
 		names[i] = registry.Name{Ref: ref, Descriptor: r.byHash[n.Digest].descriptor()}
+		r.tags[registry.Ref{Repository: ref.Repository, Tag: ref.Tag}] = n.Digest
 	}
+	manifest := func(d digest.Digest) *registry.Node { return nodes[d] }
 	r.graph = registry.BuildGraph(names, manifest, r.referrers())
 	if err := r.agree(); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrFormat, headerEntry, err)
-	}
-	for i := range r.graph.Manifests {
-		r.graph.Manifests[i].Content = nil // read again when it is needed: memory stays small
 	}
 	slices.SortFunc(r.graph.Blobs, func(a, b registry.Node) int {
 		return cmp.Compare(r.places[a.Descriptor.Digest].offset, r.places[b.Descriptor.Digest].offset)
@@ -61,7 +61,7 @@ func (r *Reader) referrers() func(string, digest.Digest) []registry.Descriptor {
 	}
 	return func(repository string, subject digest.Digest) (list []registry.Descriptor) {
 		for _, m := range bySubject[subject] {
-			if slices.Contains(m.Repositories, repository) {
+			if m.in(repository) {
 				list = append(list, m.descriptor())
 			}
 		}
@@ -92,13 +92,15 @@ func (r *Reader) agree() error {
 	if len(r.graph.Blobs) != len(r.header.Blobs) {
 		return fmt.Errorf("%d blobs are listed, the manifests name %d", len(r.header.Blobs), len(r.graph.Blobs))
 	}
-	for _, n := range r.graph.Blobs {
-		e := r.places[n.Descriptor.Digest]
-		if e == nil || r.byHash[n.Descriptor.Digest] != nil {
-			return fmt.Errorf("blob %s is named by a manifest and not listed", n.Descriptor.Digest)
-		}
-		if e.size != n.Descriptor.Size {
-			return fmt.Errorf("blob %s: %d bytes are listed, a manifest says %d", n.Descriptor.Digest, e.size, n.Descriptor.Size)
+	for _, n := range r.graph.Manifests {
+		for _, b := range n.Manifest.Blobs {
+			e := r.places[b.Digest]
+			if e == nil || r.byHash[b.Digest] != nil {
+				return fmt.Errorf("blob %s is named by a manifest and not listed", b.Digest)
+			}
+			if e.size != b.Size {
+				return fmt.Errorf("blob %s: %d bytes are listed, a manifest says %d", b.Digest, e.size, b.Size)
+			}
 		}
 	}
 	return nil

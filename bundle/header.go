@@ -154,31 +154,44 @@ func (h *Header) check() error {
 	if want := h.identity(); h.ID != want {
 		return fmt.Errorf("id %q, the content makes it %q", h.ID, want)
 	}
-	seen := map[digest.Digest]bool{}
-	once := func(d digest.Digest, size int64) error {
-		if _, err := registry.ParseDigest(d.String()); err != nil {
-			return err
-		}
-		if size < 0 || size > maxBlob {
-			return fmt.Errorf("%s: size %d", d, size)
-		}
-		if seen[d] {
-			return fmt.Errorf("%s is listed twice", d)
-		}
-		seen[d] = true
-		return nil
+	if h.Blobs == nil || h.Manifests == nil || h.Names == nil {
+		return errors.New("blobs, manifests or names is not an array")
 	}
-	for _, b := range h.Blobs {
-		if err := once(b.Digest, b.Size); err != nil {
-			return err
-		}
+	if err := h.checkPlaces(); err != nil {
+		return err
 	}
 	for _, m := range h.Manifests {
-		if err := errors.Join(once(m.Digest, m.Size), m.check()); err != nil {
+		if err := m.check(); err != nil {
 			return err
 		}
 	}
 	return h.checkNames()
+}
+
+// checkPlaces proves digests and sizes of all content.
+func (h *Header) checkPlaces() error {
+	seen := map[digest.Digest]bool{}
+	var content, manifests int64
+	for i, e := range h.places() {
+		if _, err := registry.ParseDigest(e.digest.String()); err != nil {
+			return err
+		}
+		if e.size < 0 || e.size > maxContent {
+			return fmt.Errorf("%s: size %d", e.digest, e.size)
+		}
+		if seen[e.digest] {
+			return fmt.Errorf("%s is listed twice", e.digest)
+		}
+		seen[e.digest] = true
+		content += e.size
+		if i >= len(h.Blobs) {
+			manifests += e.size
+		}
+		if content > maxContent || manifests > maxManifests {
+			return fmt.Errorf("%d bytes of content, %d of them manifests: at most %d and %d fit into one bundle", content, manifests, int64(maxContent), maxManifests)
+		}
+	}
+	return nil
 }
 
 func (m *Manifest) check() error {
@@ -208,13 +221,19 @@ func (h *Header) checkNames() error {
 		at[h.Manifests[i].Digest] = &h.Manifests[i]
 	}
 	names := make([]string, len(h.Names))
+	tags := map[registry.Ref]digest.Digest{}
 	for i, n := range h.Names {
 		ref, err := registry.ParseName(n.Name)
 		if err != nil {
 			return err
 		}
+		tag := registry.Ref{Repository: ref.Repository, Tag: ref.Tag}
+		if other := tags[tag]; ref.Tag != "" && other != "" && other != n.Digest {
+			return fmt.Errorf("name %s stands for %s and for %s", tag, other, n.Digest)
+		}
+		tags[tag] = n.Digest
 		m := at[n.Digest]
-		if m == nil || !slices.Contains(m.Repositories, ref.Repository) || ref.Digest != "" && ref.Digest != n.Digest {
+		if m == nil || !m.in(ref.Repository) || ref.Digest != "" && ref.Digest != n.Digest {
 			return fmt.Errorf("name %s stands for %s, which is not a manifest of that repository", n.Name, n.Digest)
 		}
 		if names[i] = ref.String(); names[i] != n.Name {
@@ -225,6 +244,12 @@ func (h *Header) checkNames() error {
 		return errors.New("names are out of order or listed twice")
 	}
 	return nil
+}
+
+// in reports whether the manifest belongs to a repository.
+func (m *Manifest) in(repository string) bool {
+	_, found := slices.BinarySearch(m.Repositories, repository)
+	return found
 }
 
 func ascending(s []string) bool {

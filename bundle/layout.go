@@ -33,8 +33,12 @@ const (
 	block     = 512
 	alignment = 4096
 	trailer   = 2 * block
-	// maxBlob bounds one blob, in bytes, so that no sum of sizes overflows.
-	maxBlob = 1 << 50
+	// maxContent bounds all blobs and manifests together, in bytes: offsets
+	// stay exact in JSON (RFC 8785), and no sum overflows.
+	maxContent = 1 << 50
+	// maxManifests bounds all manifests together, in bytes: they are read when
+	// a bundle is opened.
+	maxManifests = 64 << 20
 )
 
 // entry is one payload of the file and where it is.
@@ -71,18 +75,18 @@ func tarHeader(name string, size int64, kind byte) []byte {
 }
 
 // frame is what stands before a payload: a pax header whose comment moves the
-// payload to the alignment, and the tar header. The pax header is left out
-// where nothing has to be said or moved.
+// payload to the alignment, and the tar header. The pax header is always there:
+// then a frame that begins later ends later, and newLayout comes to an end.
 type frame struct {
 	name    string // for the tar header
 	records string // of the pax header, without the comment
-	padded  int64  // length of the pax payload; 0: no pax header
+	padded  int64  // length of the pax payload
 }
 
 // frameOf is the frame of an entry that begins at pos.
 func frameOf(d digest.Digest, size, pos int64) frame {
 	folder := "blobs/" + d.Algorithm().String() + "/"
-	f := frame{name: folder + d.Encoded()}
+	f := frame{name: folder + d.Encoded(), padded: block}
 	if len(f.name) > 100 {
 		f.records += paxRecord("path", f.name)
 		f.name = folder + d.Encoded()[:64]
@@ -90,27 +94,17 @@ func frameOf(d digest.Digest, size, pos int64) frame {
 	if size >= 1<<33 {
 		f.records += paxRecord("size", strconv.FormatInt(size, 10))
 	}
-	if f.records == "" && (pos+block)%alignment == 0 {
-		return f
-	}
-	const leastComment = 13 // "13 comment= \n": as short as fits every case
-	for f.padded = block; (pos+2*block+f.padded)%alignment != 0 || f.padded < int64(len(f.records))+leastComment; {
+	for (pos+f.length())%alignment != 0 {
 		f.padded += block
 	}
 	return f
 }
 
-func (f frame) length() int64 {
-	if f.padded == 0 {
-		return block
-	}
-	return 2*block + f.padded
-}
+func (f frame) length() int64 { return 2*block + f.padded }
 
+// bytes of the frame. A block of 512 bytes has room for all records and for the
+// shortest comment.
 func (f frame) bytes(size int64) []byte {
-	if f.padded == 0 {
-		return tarHeader(f.name, size, '0')
-	}
 	fill := int(f.padded) - len(f.records)
 	spaces := fill - len(strconv.Itoa(fill)) - len(" comment=\n")
 	pax := f.records + strconv.Itoa(fill) + " comment=" + strings.Repeat(" ", spaces) + "\n"
@@ -146,8 +140,9 @@ type layout struct {
 }
 
 // newLayout gives everything its place and writes the offsets into the
-// header. The header's length depends on the offsets and they on it: places
-// only move up, so the loop ends, as a rule after two rounds.
+// header. The header's length depends on the offsets and they on it. A longer
+// header never moves an entry forward, and larger offsets never make it
+// shorter, so the loop ends, as a rule after two rounds.
 func newLayout(h *Header) (*layout, error) {
 	l := &layout{header: h}
 	for pos := int64(-1); ; {

@@ -28,8 +28,8 @@ type Reader struct {
 	file   *os.File // nil when the source is somebody else's
 
 	places map[digest.Digest]*entry
-	names  map[string]digest.Digest    // by canonical name
-	byHash map[digest.Digest]*Manifest // of the header
+	tags   map[registry.Ref]digest.Digest // by repository and tag
+	byHash map[digest.Digest]*Manifest    // of the header
 	graph  *registry.Graph
 }
 
@@ -38,8 +38,9 @@ var (
 	_ registry.Lister = (*Reader)(nil)
 )
 
-// Open opens a bundle file and proves everything about it but the payload of
-// its blobs. ErrFormat when it is no bundle, ErrSize when it is truncated or
+// Open opens a bundle file and proves its header, its manifests and its length.
+// Blobs and what stands around them are proven when they are read, all of them
+// by Verify. ErrFormat when it is no bundle, ErrSize when it is truncated or
 // goes on after its end, ErrDigest when a manifest is damaged.
 func Open(path string) (*Reader, error) {
 	f, err := os.Open(path)
@@ -115,11 +116,9 @@ func readPreamble(source io.ReaderAt, size int64) (*Header, error) {
 		return nil, truncated(io.ErrUnexpectedEOF)
 	}
 	pos := int64(len(start))
-	index, err := readPlain(source, indexEntry, &pos, size)
-	if err != nil {
-		return nil, err
+	if _, err := readPlain(source, indexEntry, &pos, size); err != nil {
+		return nil, err // its content follows from the header, and is compared with it later
 	}
-	_ = index // follows from the header; compared with it later
 	content, err := readPlain(source, headerEntry, &pos, size)
 	if err != nil {
 		return nil, err
@@ -216,14 +215,7 @@ func (r *Reader) lookUps() {
 	for i := range r.header.Manifests {
 		r.byHash[r.header.Manifests[i].Digest] = &r.header.Manifests[i]
 	}
-	r.names = make(map[string]digest.Digest, len(r.header.Names))
-	for _, n := range r.header.Names {
-		r.names[n.Name] = n.Digest
-	}
 }
-
-// Name is the file's name.
-func (r *Reader) Name() string { return r.name }
 
 // Header is what the bundle says of itself. It must not be changed.
 func (r *Reader) Header() *Header { return r.header }
@@ -246,10 +238,10 @@ func (r *Reader) Close() error {
 func (r *Reader) Resolve(_ context.Context, ref registry.Ref) (registry.Descriptor, error) {
 	d := ref.Digest
 	if d == "" {
-		d = r.names[ref.String()]
+		d = r.tags[ref]
 	}
 	m := r.byHash[d]
-	if m == nil || !slices.Contains(m.Repositories, ref.Repository) {
+	if m == nil || !m.in(ref.Repository) {
 		return registry.Descriptor{}, fmt.Errorf("%s: %s: %w", r.name, ref, registry.ErrNotFound)
 	}
 	return m.descriptor(), nil
@@ -325,7 +317,7 @@ func (r *Reader) Repositories(_ context.Context, after string) iter.Seq2[string,
 
 // Tags implements registry.Lister.
 func (r *Reader) Tags(_ context.Context, repository, after string) iter.Seq2[string, error] {
-	known := slices.ContainsFunc(r.header.Manifests, func(m Manifest) bool { return slices.Contains(m.Repositories, repository) })
+	known := slices.ContainsFunc(r.header.Manifests, func(m Manifest) bool { return m.in(repository) })
 	if !known {
 		return func(yield func(string, error) bool) {
 			yield("", fmt.Errorf("%s: repository %s: %w", r.name, repository, registry.ErrNotFound))

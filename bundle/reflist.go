@@ -3,7 +3,9 @@ package bundle
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -67,6 +69,9 @@ func yamlEntries(content []byte) ([]listEntry, error) {
 	d.KnownFields(true)
 	if err := d.Decode(&doc); err != nil {
 		return nil, fmt.Errorf("%w: %v", registry.ErrInvalid, err)
+	}
+	if err := d.Decode(&struct{}{}); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: more than one YAML document", registry.ErrInvalid)
 	}
 	var list []listEntry
 	for _, n := range doc.Images {

@@ -27,7 +27,7 @@ func (r *Reader) Verify(ctx context.Context, progress func(bytes int64)) error {
 	var mu sync.Mutex // protects damage
 	var damage []error
 	err := parallel.Do(ctx, runtime.GOMAXPROCS(0), all, func(ctx context.Context, e *entry) error {
-		if err := r.verifyEntry(e); err != nil {
+		if err := r.verifyEntry(ctx, e); err != nil && ctx.Err() == nil {
 			mu.Lock()
 			damage = append(damage, fmt.Errorf("%s: %w", r.name, truncated(err)))
 			mu.Unlock()
@@ -38,20 +38,10 @@ func (r *Reader) Verify(ctx context.Context, progress func(bytes int64)) error {
 	return errors.Join(append(damage, err)...)
 }
 
-func (r *Reader) verifyEntry(e *entry) error {
+func (r *Reader) verifyEntry(ctx context.Context, e *entry) error {
 	if err := r.compareFrame(e); err != nil {
 		return err
 	}
 	d := registry.Descriptor{Digest: e.digest, Size: e.size}
-	return copyBuffered(io.Discard, registry.NewVerifyReader(r.section(e), d))
-}
-
-var buffers = sync.Pool{New: func() any { b := make([]byte, durable.BufferSize); return &b }}
-
-// copyBuffered copies in large units through a shared buffer.
-func copyBuffered(w io.Writer, r io.Reader) error {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	_, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, *buf)
-	return err
+	return durable.Copy(ctx, io.Discard, registry.NewVerifyReader(r.section(e), d))
 }

@@ -31,8 +31,9 @@ const (
 // graph. What an interrupted run left in the partial file is used.
 type Writer struct {
 	*layout
-	path string
-	file *os.File
+	path  string
+	file  *os.File // locked
+	fresh bool     // this run made the partial file: it holds nothing of an earlier one
 
 	places map[digest.Digest]*entry
 
@@ -59,30 +60,31 @@ func Create(ctx context.Context, path string, g *registry.Graph, opts CreateOpti
 	if opts.Created.IsZero() {
 		opts.Created = time.Now()
 	}
-	l, err := newLayout(newHeader(g, opts.Created))
+	h := newHeader(g, opts.Created)
+	if err := h.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w: this content does not fit into a bundle: %w", path, registry.ErrInvalid, err)
+	}
+	l, err := newLayout(h)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	w := &Writer{layout: l, path: path, whole: map[digest.Digest]bool{}}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: %w: it exists and is not a file", path, registry.ErrInvalid)
 	}
-	err = w.openPartial()
-	if err == nil {
-		if err = w.prepare(ctx); err != nil && len(w.whole) == 0 {
-			os.Remove(w.file.Name()) // nothing in it is of use to the next run
+	w := &Writer{layout: l, path: path, whole: map[digest.Digest]bool{}}
+	if err := w.prepare(ctx); err != nil {
+		if w.fresh {
+			os.Remove(w.path + partialSuffix) // nothing in it is of use to the next run
 		}
-	}
-	if err != nil {
 		w.Close()
 		return nil, fmt.Errorf("%s: %w", path, registry.DiskError(err))
 	}
 	return w, nil
 }
 
-// prepare finds out what the partial file has, and lays the rest out.
+// prepare takes the partial file, finds out what it has, and lays the rest out.
 func (w *Writer) prepare(ctx context.Context) error {
-	resumed, err := w.resume()
+	resumed, err := w.openPartial()
 	if err != nil {
 		return err
 	}
@@ -101,42 +103,94 @@ func (w *Writer) prepare(ctx context.Context) error {
 	return w.salvage(ctx)
 }
 
-// openPartial takes the partial file for this process alone.
-func (w *Writer) openPartial() error {
-	var err error
-	if w.file, err = os.OpenFile(w.path+partialSuffix, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
+// openPartial takes the partial file for this process alone, and reports
+// whether it is an earlier run's of the same content: then everything has the
+// same place, but for the time of creation, which stays the earlier one. A
+// partial file of other content is put aside, to be salvaged; one that was put
+// aside comes back when its content is wanted again.
+func (w *Writer) openPartial() (resumed bool, err error) {
+	partial, aside := w.path+partialSuffix, w.path+asideSuffix
+	if err := w.lock(partial); err != nil {
+		return false, err
+	}
+	here, there := headerIn(partial), headerIn(aside)
+	switch {
+	case here != nil && here.ID == w.header.ID:
+		return true, w.goOn(here)
+	case there != nil && there.ID == w.header.ID:
+		if err := exchange(partial, aside); err != nil {
+			return false, err
+		}
+		w.file.Close()
+		if err := w.lock(partial); err != nil {
+			return false, err
+		}
+		return true, w.goOn(there)
+	case here != nil:
+		if err := os.Rename(partial, aside); err != nil {
+			return false, err
+		}
+		w.file.Close()
+		return false, w.lock(partial)
+	}
+	return false, nil
+}
+
+// lock opens the file, makes it when it is not there, and keeps others out.
+func (w *Writer) lock(path string) error {
+	_, err := os.Stat(path)
+	w.fresh = false
+	isNew := errors.Is(err, os.ErrNotExist)
+	if w.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
 		return err
 	}
 	ok, err := durable.Lock(w.file)
+	if err == nil && ok { // another process may have given it its final name meanwhile
+		ok, err = durable.IsAt(w.file, path)
+	}
 	if err == nil && !ok {
 		err = fmt.Errorf("%w: another process is making it", registry.ErrConflict)
 	}
+	w.fresh = isNew && err == nil
 	return err
 }
 
-// resume keeps the partial file of an earlier run when it is for the same
-// content: then everything has the same place, but for the time of creation,
-// which stays the earlier one. A partial file for other content is put aside,
-// to be salvaged.
-func (w *Writer) resume() (bool, error) {
-	info, err := w.file.Stat()
+// goOn keeps the earlier run's time of creation.
+func (w *Writer) goOn(old *Header) (err error) {
+	w.header.Created = old.Created
+	w.layout, err = newLayout(w.header)
+	return err
+}
+
+// headerIn is the header of a bundle that need not be whole; nil when the file
+// has none.
+func headerIn(path string) *Header {
+	f, err := os.Open(path)
 	if err != nil {
-		return false, err
+		return nil
 	}
-	old, err := readPreamble(w.file, info.Size())
+	defer f.Close()
+	info, err := f.Stat()
 	if err != nil {
-		return false, nil // nothing to go on from
+		return nil
 	}
-	if old.ID == w.header.ID {
-		w.header.Created = old.Created
-		w.layout, err = newLayout(w.header)
-		return true, err
+	h, err := readPreamble(f, info.Size())
+	if err != nil {
+		return nil
 	}
-	if err := os.Rename(w.file.Name(), w.path+asideSuffix); err != nil {
-		return false, err
+	return h
+}
+
+// exchange gives two files each other's name; the second may be all there is.
+func exchange(a, b string) error {
+	between := b + ".swap"
+	if err := os.Rename(a, between); err != nil {
+		return err
 	}
-	w.file.Close()
-	return false, w.openPartial()
+	if err := os.Rename(b, a); err != nil {
+		return err
+	}
+	return os.Rename(between, b)
 }
 
 // findWhole proves what is already in the file. The file is the only journal:
@@ -150,7 +204,7 @@ func (w *Writer) findWhole(ctx context.Context) error {
 	}
 	return parallel.Do(ctx, runtime.GOMAXPROCS(0), entries, func(ctx context.Context, e *entry) error {
 		d := registry.Descriptor{Digest: e.digest, Size: e.size}
-		if err := copyBuffered(io.Discard, registry.NewVerifyReader(io.NewSectionReader(w.file, e.offset, e.size), d)); err == nil {
+		if err := durable.Copy(ctx, io.Discard, registry.NewVerifyReader(io.NewSectionReader(w.file, e.offset, e.size), d)); err == nil {
 			w.mark(e.digest)
 		}
 		return ctx.Err()
@@ -172,31 +226,40 @@ func (w *Writer) salvage(ctx context.Context) error {
 }
 
 func (w *Writer) salvageFrom(ctx context.Context, path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil // there is none, or none that helps
+	old := headerIn(path)
+	if old == nil {
+		return nil
 	}
-	defer f.Close()
-	info, err := f.Stat()
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	old, err := readPreamble(f, info.Size())
-	if err != nil {
-		return nil
-	}
+	defer f.Close()
 	return parallel.Do(ctx, runtime.GOMAXPROCS(0), old.places(), func(ctx context.Context, from entry) error {
 		to := w.places[from.digest]
 		if to == nil || to.size != from.size || w.isWhole(from.digest) || !durable.Written(f, from.offset, from.size) {
 			return ctx.Err()
 		}
 		d := registry.Descriptor{Digest: from.digest, Size: from.size}
-		err := w.PutBlob(ctx, "", d, io.NewSectionReader(f, from.offset, from.size))
-		if errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize) {
-			err = nil // it was not whole there either
+		source := &salvageReader{r: io.NewSectionReader(f, from.offset, from.size)}
+		if err := w.PutBlob(ctx, "", d, source); err != nil && !source.failed && !errors.Is(err, registry.ErrDigest) && !errors.Is(err, registry.ErrSize) {
+			return err
 		}
-		return err
+		return ctx.Err()
 	})
+}
+
+// salvageReader notes that it was the old file that could not be read: then
+// the blob comes from elsewhere.
+type salvageReader struct {
+	r      io.Reader
+	failed bool
+}
+
+func (s *salvageReader) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	s.failed = s.failed || err != nil && err != io.EOF
+	return n, err
 }
 
 // layOut writes everything that is not payload.
@@ -206,7 +269,11 @@ func (w *Writer) layOut() error {
 	}
 	if err := durable.Allocate(w.file, w.size); err != nil {
 		free, _ := durable.Free(filepath.Dir(w.path))
-		return fmt.Errorf("a bundle of %d bytes, %d are free: %w", w.size, free, err)
+		err = fmt.Errorf("a bundle of %d bytes, %d are free: %w", w.size, free, err)
+		if old, statErr := os.Stat(w.path + asideSuffix); statErr == nil {
+			err = fmt.Errorf("%w (%s holds %d bytes of an earlier list: remove it if that is given up)", err, w.path+asideSuffix, old.Size())
+		}
+		return err
 	}
 	if _, err := w.file.WriteAt(w.preamble, 0); err != nil {
 		return err
@@ -248,13 +315,13 @@ func (w *Writer) Mount(_ context.Context, _, _ string, d registry.Descriptor) (b
 }
 
 // PutBlob implements registry.Writer.
-func (w *Writer) PutBlob(_ context.Context, repository string, d registry.Descriptor, r io.Reader) error {
+func (w *Writer) PutBlob(ctx context.Context, repository string, d registry.Descriptor, r io.Reader) error {
 	e := w.places[d.Digest]
 	if e == nil || e.size != d.Size {
 		return fmt.Errorf("%s: %w: %s@%s is not in its layout", w.path, registry.ErrInvalid, repository, d.Digest)
 	}
 	to := durable.NewWriter(w.file, e.offset)
-	if err := copyBuffered(to, registry.NewVerifyReader(registry.Unverified(r, d), d)); err != nil {
+	if err := durable.Copy(ctx, to, registry.NewVerifyReader(registry.Unverified(r, d), d)); err != nil {
 		return fmt.Errorf("%s: %w", d.Digest, registry.DiskError(err))
 	}
 	to.Flush()
@@ -269,6 +336,9 @@ func (w *Writer) PutManifest(ctx context.Context, ref registry.Ref, d registry.D
 		return err
 	}
 	for _, b := range m.Blobs {
+		if e := w.places[b.Digest]; e != nil && e.size != b.Size {
+			return fmt.Errorf("%s: %w: %s has %d bytes, the manifest says %d", ref, registry.ErrSize, b.Digest, e.size, b.Size)
+		}
 		if !w.isWhole(b.Digest) {
 			return fmt.Errorf("%s: %w: missing %s", ref, registry.ErrIncomplete, b.Digest)
 		}
@@ -299,12 +369,6 @@ func (w *Writer) Finish() error {
 
 // Header is what the bundle says of itself.
 func (w *Writer) Header() *Header { return w.header }
-
-// Path is the name that the finished file will have.
-func (w *Writer) Path() string { return w.path }
-
-// Size is the length of the finished file in bytes.
-func (w *Writer) Size() int64 { return w.size }
 
 // Close lets go of the file. Without Finish the partial file stays, for the
 // next Create of the same content.

@@ -260,7 +260,7 @@ func (c *copier) mount(ctx context.Context, repository, from string, d Descripto
 
 func (c *copier) put(ctx context.Context, repository string, n *Node) error {
 	what := repository + "@" + n.Descriptor.Digest.String()
-	r, err := c.src.Blob(ctx, repository, n.Descriptor)
+	r, err := c.open(ctx, repository, n)
 	if err != nil {
 		return sourceError(what, err)
 	}
@@ -273,6 +273,21 @@ func (c *copier) put(ctx context.Context, repository string, n *Node) error {
 		return sourceError(what, err) // the writer proved it, the source sent it
 	}
 	return destinationError(what, err)
+}
+
+// open reads a blob from the repository, or from another one of the node's: a
+// sparse source may hold it in one of them only.
+func (c *copier) open(ctx context.Context, repository string, n *Node) (io.ReadCloser, error) {
+	r, err := c.src.Blob(ctx, repository, n.Descriptor)
+	for _, other := range n.Repositories {
+		if !errors.Is(err, ErrNotFound) {
+			break
+		}
+		if other != repository {
+			r, err = c.src.Blob(ctx, other, n.Descriptor)
+		}
+	}
+	return r, err
 }
 
 // manifest brings one manifest into all its repositories, by digest.
@@ -345,19 +360,6 @@ func (c *countingReader) Read(p []byte) (int, error) {
 // Unverified lets a writer that proves d itself skip the source's own proof.
 func (c *countingReader) Unverified(d Descriptor) io.Reader {
 	return &countingReader{r: Unverified(c.r, d), what: c.what, advanced: c.advanced}
-}
-
-// CopyName walks one name and copies its closure.
-func CopyName(ctx context.Context, dst Writer, src Reader, ref Ref, walk WalkOptions, opts CopyOptions) (Descriptor, error) {
-	g, err := Walk(ctx, src, []Ref{ref}, walk)
-	if err != nil {
-		return Descriptor{}, err
-	}
-	if err := Copy(ctx, dst, src, g, opts); err != nil {
-		return Descriptor{}, err
-	}
-	i := slices.IndexFunc(g.Names, func(n Name) bool { return n.Ref == ref })
-	return g.Names[i].Descriptor, nil
 }
 
 // ReadBlob reads a whole blob into memory; for blobs known to be small.

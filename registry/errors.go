@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 )
 
@@ -39,10 +40,11 @@ type CopyError struct {
 }
 
 func (e *CopyError) Error() string {
-	if e.What == "" {
-		return e.Side + ": " + e.Err.Error()
+	text := e.Err.Error()
+	if e.What != "" && !strings.Contains(text, e.What) {
+		text = e.What + ": " + text
 	}
-	return e.Side + ": " + e.What + ": " + e.Err.Error()
+	return e.Side + ": " + text
 }
 func (e *CopyError) Unwrap() error { return e.Err }
 

@@ -45,11 +45,11 @@ func (g *Graph) Size() (n int64) {
 }
 
 // BuildGraph puts the closure of names together from manifests that are all
-// at hand. manifest returns a manifest and its bytes, nil for a child that is
-// left out; referrers lists what else belongs to a manifest of a repository.
+// at hand. manifest returns one with its true descriptor, nil for a child that
+// is left out; referrers lists what else belongs to a manifest of a repository.
 func BuildGraph(
 	names []Name,
-	manifest func(Descriptor) (*Manifest, []byte),
+	manifest func(digest.Digest) *Node,
 	referrers func(repository string, d digest.Digest) []Descriptor,
 ) *Graph {
 	b := graphBuilder{
@@ -69,7 +69,7 @@ type graphBuilder struct {
 	graph     Graph
 	manifests map[digest.Digest]int // index into graph.Manifests
 	blobs     map[digest.Digest]int // index into graph.Blobs
-	manifest  func(Descriptor) (*Manifest, []byte)
+	manifest  func(digest.Digest) *Node
 	referrers func(repository string, d digest.Digest) []Descriptor
 }
 
@@ -79,24 +79,22 @@ func (b *graphBuilder) visit(repository string, d Descriptor) int {
 	if i, ok := b.manifests[d.Digest]; ok && slices.Contains(b.graph.Manifests[i].Repositories, repository) {
 		return b.graph.Manifests[i].Level
 	}
-	m, content := b.manifest(d)
-	if m == nil {
+	n := b.manifest(d.Digest)
+	if n == nil {
 		return -1
 	}
 	level := 0
-	for _, c := range m.Children {
+	for _, c := range n.Manifest.Children {
 		level = max(level, b.visit(repository, c)+1)
 	}
-	for _, blob := range m.Blobs {
+	for _, blob := range n.Manifest.Blobs {
 		b.blob(repository, blob)
 	}
 	i, known := b.manifests[d.Digest]
 	if !known {
 		i = len(b.graph.Manifests)
 		b.manifests[d.Digest] = i
-		d.MediaType = m.MediaType
-		d.Size = int64(len(content))
-		b.graph.Manifests = append(b.graph.Manifests, Node{Descriptor: Bare(d), Manifest: m, Content: content, Level: level})
+		b.graph.Manifests = append(b.graph.Manifests, Node{Descriptor: Bare(n.Descriptor), Manifest: n.Manifest, Content: n.Content, Level: level})
 	}
 	b.graph.Manifests[i].addTo(repository)
 	for _, r := range b.referrers(repository, d.Digest) {

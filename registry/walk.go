@@ -39,7 +39,7 @@ func Walk(ctx context.Context, src Reader, refs []Ref, opts WalkOptions) (*Graph
 	w := &walker{
 		src: src, opts: opts,
 		slots:     make(chan struct{}, cmp.Or(opts.Jobs, DefaultJobs)),
-		manifests: map[digest.Digest]*found{},
+		manifests: map[digest.Digest]*Node{},
 		visited:   map[place]bool{},
 		referrers: map[place][]Descriptor{},
 		signed:    map[string]*signatureTags{},
@@ -62,15 +62,33 @@ func (w *walker) names(ctx context.Context, refs []Ref) ([]Name, error) {
 	}
 	// Twice as many names as slots: one may wait while another is parsed.
 	err := parallel.Do(ctx, 2*cap(w.slots), numbers, func(ctx context.Context, i int) error {
-		if names[i], errs[i] = w.name(ctx, refs[i]); errs[i] == nil {
-			errs[i] = sourceError(refs[i].String(), w.fits(ctx, names[i]))
-		}
+		names[i], errs[i] = w.name(ctx, refs[i])
 		return nil
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = errors.Join(errs...)
 	}
-	return names, errors.Join(errs...)
+	if err == nil {
+		err = oneMeaning(names)
+	}
+	if err == nil {
+		err = parallel.Do(ctx, cap(w.slots), names, w.fits)
+	}
+	return names, err
+}
+
+// oneMeaning: a tag that was asked for with two digests would land as either.
+func oneMeaning(names []Name) error {
+	tags := map[Ref]Name{}
+	for _, n := range names {
+		tag := Ref{Repository: n.Ref.Repository, Tag: n.Ref.Tag}
+		if other, known := tags[tag]; known && tag.Tag != "" && other.Descriptor.Digest != n.Descriptor.Digest {
+			return fmt.Errorf("%w: %s and %s stand for different content (%s, %s): keep one, or drop the tag of the one with a digest",
+				ErrInvalid, other.Ref, n.Ref, other.Descriptor.Digest, n.Descriptor.Digest)
+		}
+		tags[tag] = n
+	}
+	return nil
 }
 
 func uniqueRefs(refs []Ref) []Ref {
@@ -84,11 +102,6 @@ type place struct {
 	digest     digest.Digest
 }
 
-type found struct {
-	manifest *Manifest // children: the selected ones
-	content  []byte
-}
-
 // walker reads concurrently into maps; the Graph is built from them in a
 // fixed order afterwards.
 type walker struct {
@@ -96,8 +109,8 @@ type walker struct {
 	opts  WalkOptions
 	slots chan struct{} // one for each request under way
 
-	mu        sync.Mutex // protects the fields below
-	manifests map[digest.Digest]*found
+	mu        sync.Mutex              // protects the fields below
+	manifests map[digest.Digest]*Node // children: the selected ones
 	visited   map[place]bool
 	referrers map[place][]Descriptor
 	signed    map[string]*signatureTags
@@ -121,18 +134,18 @@ func (w *walker) fits(ctx context.Context, n Name) error {
 		return nil
 	}
 	w.mu.Lock()
-	m := w.manifests[n.Descriptor.Digest].manifest
+	m := w.manifests[n.Descriptor.Digest].Manifest
 	w.mu.Unlock()
 	var have *Platform
 	err := w.slot(ctx, func() (err error) {
 		have, err = configPlatform(ctx, w.src, n.Ref.Repository, m)
 		return err
 	})
-	if have == nil || err != nil || slices.ContainsFunc(w.opts.Platforms, func(want Platform) bool { return matches(want, *have) }) {
-		return err
+	if err == nil && have != nil && !slices.ContainsFunc(w.opts.Platforms, func(want Platform) bool { return matches(want, *have) }) {
+		err = fmt.Errorf("%w: none of the platforms wanted (%s); the image is for %s",
+			ErrNotFound, platformList(w.opts.Platforms), PlatformString(*have))
 	}
-	return fmt.Errorf("%w: none of the platforms wanted (%s); the image is for %s",
-		ErrNotFound, platformList(w.opts.Platforms), PlatformString(*have))
+	return sourceError(n.Ref.String(), err)
 }
 
 func (w *walker) read(ctx context.Context, ref Ref) (Descriptor, []byte, error) {
@@ -176,7 +189,7 @@ func (w *walker) visit(ctx context.Context, repository string, d Descriptor, con
 	if err != nil {
 		return err
 	}
-	return each(slices.Concat(known.manifest.Children, beside), func(c Descriptor) error {
+	return each(slices.Concat(known.Manifest.Children, beside), func(c Descriptor) error {
 		err := w.visit(ctx, repository, c, nil)
 		if w.opts.Sparse && errors.Is(err, ErrNotFound) {
 			return nil
@@ -185,7 +198,7 @@ func (w *walker) visit(ctx context.Context, repository string, d Descriptor, con
 	})
 }
 
-func (w *walker) parse(ctx context.Context, repository string, d Descriptor, content []byte) (*found, error) {
+func (w *walker) parse(ctx context.Context, repository string, d Descriptor, content []byte) (*Node, error) {
 	if content == nil {
 		var err error
 		ref := Ref{Repository: repository, Digest: d.Digest}
@@ -204,11 +217,12 @@ func (w *walker) parse(ctx context.Context, repository string, d Descriptor, con
 				ErrNotFound, platformList(w.opts.Platforms), offeredPlatforms(offered))
 		}
 	}
-	f := &found{m, content}
+	d.MediaType, d.Size = m.MediaType, int64(len(content))
+	n := &Node{Descriptor: Bare(d), Manifest: m, Content: content}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.manifests[d.Digest] = f
-	return f, nil
+	w.manifests[d.Digest] = n
+	return n, nil
 }
 
 // beside finds what is tied to a manifest without being named by it.
@@ -231,12 +245,7 @@ func (w *walker) beside(ctx context.Context, repository string, d digest.Digest)
 }
 
 func (w *walker) graph(names []Name) *Graph {
-	manifest := func(d Descriptor) (*Manifest, []byte) {
-		if f := w.manifests[d.Digest]; f != nil {
-			return f.manifest, f.content
-		}
-		return nil, nil
-	}
+	manifest := func(d digest.Digest) *Node { return w.manifests[d] }
 	return BuildGraph(names, manifest, func(repository string, d digest.Digest) []Descriptor {
 		return w.referrers[place{repository, d}]
 	})

@@ -96,6 +96,37 @@ func TestWalkPlatformOfImage(t *testing.T) {
 	}
 }
 
+// Several names of one image are one image.
+func TestWalkSameImageByManyNames(t *testing.T) {
+	t.Parallel()
+	f := registrytest.NewFixture(t)
+	var refs []registry.Ref
+	for _, tag := range []string{"a", "b", "c", "d", "e"} {
+		ref := registry.Ref{Repository: registrytest.Tool, Tag: tag}
+		if err := f.PutManifest(t.Context(), ref, f.Tool, f.Content[f.Tool.Digest]); err != nil {
+			t.Fatal(err)
+		}
+		refs = append(refs, ref, ref.ByDigest(f.Tool.Digest))
+	}
+	for range 100 {
+		g, err := registry.Walk(t.Context(), f, refs, registry.WalkOptions{Platforms: platforms(t, "linux/amd64")})
+		if err != nil || len(g.Manifests) != 1 || len(g.Names) != 6 {
+			t.Fatalf("%d manifests, %d names, %v", len(g.Manifests), len(g.Names), err)
+		}
+	}
+}
+
+// One tag cannot stand for two things.
+func TestWalkRefusesTwoMeanings(t *testing.T) {
+	t.Parallel()
+	f := registrytest.NewFixture(t)
+	pinned := registry.Ref{Repository: registrytest.App, Tag: "v1", Digest: f.Images["arm64"].Digest}
+	_, err := registry.Walk(t.Context(), f, []registry.Ref{f.Names[0], pinned}, registry.WalkOptions{})
+	if !errors.Is(err, registry.ErrInvalid) || !strings.Contains(err.Error(), "different content") {
+		t.Errorf("%v, want ErrInvalid", err)
+	}
+}
+
 func digests(g *registry.Graph) (s string) {
 	for _, m := range g.Manifests {
 		s += m.Descriptor.Digest.String() + " "

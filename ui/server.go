@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/landfall-dev/landfall/registry/engine"
@@ -20,7 +21,8 @@ import (
 // Server serves one store. It speaks HTTP/1.1 only: HTTP/2 takes the zero-copy
 // path away from blob reads.
 type Server struct {
-	http http.Server
+	http    http.Server
+	running sync.WaitGroup // requests under way: the store must outlive them
 }
 
 // shutdownGrace is how long requests may go on after the end was asked for.
@@ -35,14 +37,20 @@ func NewServer(s *store.Store, log *slog.Logger) *Server {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { page(w, r, s) })
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	return &Server{http.Server{
-		Handler:           mux,
+	server := &Server{}
+	server.http = http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			server.running.Add(1)
+			defer server.running.Done()
+			mux.ServeHTTP(w, r) // w as it is: wrapped, it would not send files
+		}),
 		Protocols:         &protocols,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}}
+	}
+	return server
 }
 
 // Serve answers on all listeners until ctx ends, then lets running requests
@@ -67,6 +75,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	for range running {
 		err = errors.Join(err, unlessClosed(<-ended))
 	}
+	s.running.Wait()
 	return unlessClosed(err)
 }
 

@@ -10,27 +10,42 @@ import (
 )
 
 func newBundleVerify() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "verify FILE",
 		Short: "Prove every byte of a bundle",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			r, err := bundle.Open(args[0])
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			p := newProgress(c.ErrOrStderr(), "verifying")
-			p.event(registry.Event{Kind: registry.Planned, Bytes: r.Size()})
-			err = r.Verify(c.Context(), func(n int64) { p.event(registry.Event{Kind: registry.Advanced, Bytes: n}) })
-			p.close()
-			if err != nil {
-				return err
-			}
-			h := r.Header()
-			fmt.Fprintf(c.OutOrStdout(), "%s: whole: %d names, %d blobs and %d manifests, %s\n",
-				args[0], len(h.Names), len(h.Blobs), len(h.Manifests), size(r.Size()))
-			return nil
-		},
 	}
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		r, err := bundle.Open(args[0])
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		p := newProgress(c.ErrOrStderr(), "verifying")
+		p.event(registry.Event{Kind: registry.Planned, Bytes: r.Size()})
+		err = r.Verify(c.Context(), func(n int64) { p.event(registry.Event{Kind: registry.Advanced, Bytes: n}) })
+		p.close()
+		if err != nil {
+			return err
+		}
+		h := r.Header()
+		v := verified{args[0], h.ID, r.Size(), len(h.Names), len(h.Blobs), len(h.Manifests)}
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), v)
+		}
+		fmt.Fprintf(c.OutOrStdout(), "%s: whole: %d names, %d blobs and %d manifests, %s\n", v.File, v.Names, v.Blobs, v.Manifests, size(v.Size))
+		return nil
+	}
+	return c
+}
+
+// verified is what bundle verify prints of a bundle that is whole.
+type verified struct {
+	File      string `json:"file"`
+	ID        string `json:"id"`
+	Size      int64  `json:"size"` // bytes of the file
+	Names     int    `json:"names"`
+	Blobs     int    `json:"blobs"`
+	Manifests int    `json:"manifests"`
 }

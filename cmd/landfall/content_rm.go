@@ -15,6 +15,7 @@ func newContentRm() *cobra.Command {
 		Args:  cobra.MinimumNArgs(1),
 	}
 	flags := addSiteFlags(c)
+	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		s, err := flags.openExisting(c.Context())
 		if err != nil {
@@ -22,6 +23,7 @@ func newContentRm() *cobra.Command {
 		}
 		defer s.Close()
 		var errs []error
+		removed := []string{}
 		for _, arg := range args {
 			ref, err := findName(c.Context(), s, arg)
 			if err == nil {
@@ -31,7 +33,13 @@ func newContentRm() *cobra.Command {
 				errs = append(errs, err)
 				continue
 			}
-			fmt.Fprintf(c.OutOrStdout(), "removed %s\n", ref)
+			removed = append(removed, ref.String())
+			if !*asJSON {
+				fmt.Fprintf(c.OutOrStdout(), "removed %s\n", ref)
+			}
+		}
+		if *asJSON {
+			errs = append(errs, printJSON(c.OutOrStdout(), removed))
 		}
 		return errors.Join(errs...)
 	}

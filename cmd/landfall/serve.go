@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/ui"
 )
@@ -42,6 +45,9 @@ func serve(ctx context.Context, stderr io.Writer, data, listen string) (err erro
 		}
 	}()
 	address, err := net.Listen("tcp", listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: --listen %s: another program answers there", registry.ErrConflict, listen)
+	}
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w", listen, err)
 	}

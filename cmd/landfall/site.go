@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,7 +72,7 @@ func (f *siteFlags) open(ctx context.Context) (site, error) {
 	s, err := store.Open(ctx, f.data, store.Options{})
 	if inUse := (*store.InUseError)(nil); errors.As(err, &inUse) {
 		socket, absErr := filepath.Abs(filepath.Join(f.data, socketName))
-		if _, statErr := os.Stat(socket); absErr != nil || statErr != nil {
+		if absErr != nil || !answers(ctx, socket) {
 			return nil, err // an import, not an appliance
 		}
 		return remote.New(remote.Options{Server: "unix://" + socket})
@@ -80,6 +81,15 @@ func (f *siteFlags) open(ctx context.Context) (site, error) {
 		return nil, err // not s: a nil store is no nil site
 	}
 	return s, nil
+}
+
+// answers reports whether an appliance listens on its socket.
+func answers(ctx context.Context, socket string) bool {
+	c, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return false
+	}
+	return c.Close() == nil
 }
 
 // openExisting opens the site to be read; it makes nothing.

@@ -4,8 +4,12 @@
 package durable
 
 import (
+	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // BufferSize is the unit in which large files are read and written, in bytes:
@@ -47,6 +51,57 @@ func (w *Writer) Offset() int64 { return w.offset }
 func (w *Writer) Flush() {
 	startWriteBack(w.file, w.started, w.offset-w.started)
 	w.started = w.offset
+}
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, BufferSize); return &b }}
+
+// Copy copies r to w in whole buffers, so that a slow source does not become
+// many small writes, until r ends or ctx does. r's own errors are returned as
+// they are, io.EOF as nil.
+func Copy(ctx context.Context, w io.Writer, r io.Reader) error {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	for {
+		n, err := readAll(r, *buf)
+		if n > 0 {
+			if _, werr := w.Write((*buf)[:n]); werr != nil {
+				return werr
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// readAll fills buf as far as r goes and returns r's own error, which
+// io.ReadFull would replace.
+func readAll(r io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = r.Read(buf[n:])
+		n += m
+	}
+	return n, err
+}
+
+// IsAt reports whether an open file still has its name.
+func IsAt(f *os.File, path string) (bool, error) {
+	have, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	want, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(have, want), err
 }
 
 // Sync returns when the file's bytes and its length are on the disk.

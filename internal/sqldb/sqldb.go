@@ -60,14 +60,27 @@ func (db *DB) migrate(ctx context.Context, migrations fs.FS) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.Up(ctx)
+	if _, err = p.Up(ctx); err != nil {
+		return err
+	}
+	_, err = db.full.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS sqldb_writes (n INTEGER NOT NULL)`)
+	if err == nil {
+		_, err = db.full.ExecContext(ctx, `INSERT INTO sqldb_writes SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM sqldb_writes)`)
+	}
 	return err
 }
 
 // Write runs fn in a transaction that is on the disk when Write returns,
 // together with all that WriteSoon committed before.
 func (db *DB) Write(ctx context.Context, fn func(*sql.Tx) error) error {
-	return db.transaction(ctx, db.full, fn)
+	return db.transaction(ctx, db.full, func(tx *sql.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		// A transaction without a change would not be synced.
+		_, err := tx.ExecContext(ctx, `UPDATE sqldb_writes SET n = n + 1`)
+		return err
+	})
 }
 
 // WriteSoon runs fn in a transaction that everybody sees when it returns, and

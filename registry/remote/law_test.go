@@ -33,7 +33,11 @@ func TestForeignRegistry(t *testing.T) {
 			f := registrytest.NewFixture(t)
 			r := open(t, h)
 			for _, from := range []registry.Reader{f, r} {
-				if _, err := registry.CopyName(t.Context(), r, from, f.Names[0], registry.WalkOptions{}, registry.CopyOptions{}); err != nil {
+				g, err := registry.Walk(t.Context(), from, f.Names[:1], registry.WalkOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := registry.Copy(t.Context(), r, from, g, registry.CopyOptions{}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 
 	"github.com/opencontainers/go-digest"
 
@@ -21,16 +20,15 @@ import (
 // arrival is a blob that is whole in a temporary file, proven, and not yet
 // durable.
 type arrival struct {
-	digest digest.Digest
-	size   int64
-	file   *os.File
+	digest  digest.Digest
+	size    int64
+	file    *os.File
+	settled bool // the file has the blob's name
 }
 
 // syncJobs is how many syncs run together: they share the file system's
 // journal commits.
 const syncJobs = 16
-
-var buffers = sync.Pool{New: func() any { b := make([]byte, durable.BufferSize); return &b }}
 
 // PutBlob implements registry.Writer. The blob is durable when it returns; its
 // row becomes durable with the manifest that names it.
@@ -40,6 +38,7 @@ func (s *Store) PutBlob(ctx context.Context, repository string, d registry.Descr
 		return err
 	}
 	defer a.discard()
+	ctx = context.WithoutCancel(ctx) // whole as it is, it is worth keeping
 	if err := s.settle(ctx, a); err != nil {
 		return fmt.Errorf("blob %s: %w", a.digest, registry.DiskError(err))
 	}
@@ -55,8 +54,8 @@ func (s *Store) receive(ctx context.Context, d registry.Descriptor, r io.Reader)
 	if err != nil {
 		return nil, registry.DiskError(err)
 	}
-	a, w := &arrival{d.Digest, d.Size, f}, durable.NewWriter(f, 0)
-	if err := fill(ctx, w, registry.NewVerifyReader(registry.Unverified(r, d), d)); err != nil {
+	a, w := &arrival{digest: d.Digest, size: d.Size, file: f}, durable.NewWriter(f, 0)
+	if err := durable.Copy(ctx, w, registry.NewVerifyReader(registry.Unverified(r, d), d)); err != nil {
 		a.discard()
 		return nil, registry.DiskError(err)
 	}
@@ -64,45 +63,13 @@ func (s *Store) receive(ctx context.Context, d registry.Descriptor, r io.Reader)
 	return a, nil
 }
 
-// discard lets go of the temporary file, which is gone when it was settled.
+// discard lets go of the temporary file; its name may be somebody else's once
+// it was settled.
 func (a *arrival) discard() {
 	a.file.Close()
-	os.Remove(a.file.Name())
-}
-
-// fill copies in whole buffers, so that a slow network does not become many
-// small writes. It keeps the reader's error apart from the end of the bytes.
-func fill(ctx context.Context, w io.Writer, r io.Reader) error {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	for {
-		n, err := readAll(r, *buf)
-		if n > 0 {
-			if _, werr := w.Write((*buf)[:n]); werr != nil {
-				return werr
-			}
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err == nil {
-			err = context.Cause(ctx)
-		}
-		if err != nil {
-			return err
-		}
+	if !a.settled {
+		os.Remove(a.file.Name())
 	}
-}
-
-// readAll fills buf as far as r goes and returns r's own error, which
-// io.ReadFull would replace.
-func readAll(r io.Reader, buf []byte) (n int, err error) {
-	for n < len(buf) && err == nil {
-		var m int
-		m, err = r.Read(buf[n:])
-		n += m
-	}
-	return n, err
 }
 
 // settle gives arrivals their names: all bytes first, then all names, then
@@ -120,6 +87,7 @@ func (s *Store) settle(ctx context.Context, arrivals ...*arrival) error {
 		if err := os.Rename(a.file.Name(), path); err != nil {
 			return err
 		}
+		a.settled = true
 		folders[filepath.Dir(path)] = true
 	}
 	return parallel.Do(ctx, syncJobs, slices.Collect(maps.Keys(folders)), func(_ context.Context, folder string) error {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -115,6 +116,7 @@ func (b *batch) Reserve(ctx context.Context, bytes int64) error { return b.store
 func (b *batch) flushBlobs(ctx context.Context) error {
 	b.settling.Lock()
 	defer b.settling.Unlock()
+	ctx = context.WithoutCancel(ctx) // whole as they are, they are worth keeping
 	b.mu.Lock()
 	group := b.waiting
 	b.waiting, b.bytes = map[digest.Digest]*waiting{}, 0
@@ -194,22 +196,35 @@ func (b *batch) Commit(ctx context.Context) error {
 	err := b.store.db.Write(ctx, func(tx *sql.Tx) error {
 		for _, t := range b.tags {
 			keys = append(keys, manifestKey(registry.RepositoryPath(t.ref.Repository), t.ref.Tag))
-			id, err := repositoryID(ctx, tx, t.ref.Repository)
-			if err == nil {
-				err = setTag(ctx, tx, id, t.ref.Tag, t.digest.String())
-			}
-			if err != nil {
+			if err := commitTag(ctx, tx, t); err != nil {
 				return named(t.ref.String(), err)
 			}
 		}
-		// A transaction without a change is not synced, and what WriteSoon
-		// committed before would not be either.
-		_, err := tx.ExecContext(ctx, `INSERT INTO commits (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at`, now())
-		return err
+		return nil
 	})
 	b.store.cache.forget(keys...)
-	b.tags = nil
+	if err == nil {
+		b.tags = nil
+	}
 	return err
+}
+
+// commitTag points a tag at a manifest that the batch found or stored, unless
+// somebody has deleted it since.
+func commitTag(ctx context.Context, tx *sql.Tx, t tagged) error {
+	id, err := repositoryID(ctx, tx, t.ref.Repository)
+	if err != nil {
+		return err
+	}
+	var one int
+	err = tx.QueryRowContext(ctx, `SELECT 1 FROM repository_manifests WHERE repository_id = ? AND digest = ?`, id, t.digest.String()).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("%w: %s was deleted meanwhile", registry.ErrConflict, t.digest)
+	}
+	if err != nil {
+		return err
+	}
+	return setTag(ctx, tx, id, t.ref.Tag, t.digest.String())
 }
 
 // Close implements registry.Batch: blobs that are whole are kept for the next

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -202,7 +203,8 @@ func TestUploadExpires(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(t.Context(), crash(t, dir), store.Options{UploadExpiry: 1})
+	after := crash(t, dir)
+	s, err := store.Open(t.Context(), after, store.Options{UploadExpiry: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +212,7 @@ func TestUploadExpires(t *testing.T) {
 	if _, err := s.Upload(t.Context(), "team/app", u.ID()); !errors.Is(err, registry.ErrNotFound) {
 		t.Errorf("the session: %v, want ErrNotFound", err)
 	}
-	if left := files(t, filepath.Join(s.Dir(), "uploads")); len(left) > 0 {
+	if left := files(t, filepath.Join(after, "uploads")); len(left) > 0 {
 		t.Errorf("uploads holds %q", left)
 	}
 }
@@ -295,5 +297,100 @@ func TestNamesAndConflicts(t *testing.T) {
 	}
 	if err := s.DeleteBlob(t.Context(), ref.Repository, f.Layer.Digest); !errors.Is(err, registry.ErrConflict) {
 		t.Errorf("DeleteBlob of a layer in use: %v, want ErrConflict", err)
+	}
+}
+
+// A client that leaves during the last step neither stops it nor gets hold of
+// the blob's file.
+func TestCommitOutlivesItsClient(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	content := []byte("landfall")
+	u, err := s.StartUpload(t.Context(), "team/app", digest.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Append(t.Context(), 0, bytes.NewReader(content)); err != nil {
+		t.Fatal(err)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := u.Commit(gone, digest.FromBytes(content)); err != nil {
+		t.Errorf("Commit: %v", err)
+	}
+	if _, err := u.Append(t.Context(), int64(len(content)), strings.NewReader("more")); !errors.Is(err, registry.ErrNotFound) {
+		t.Errorf("Append after the end: %v, want ErrNotFound", err)
+	}
+	if size, err := s.StatBlob(t.Context(), "team/app", digest.FromBytes(content)); err != nil || size != int64(len(content)) {
+		t.Errorf("the blob: %d bytes, %v", size, err)
+	}
+}
+
+// Closing a store while sessions end is no deadlock.
+func TestCloseWhileCommitting(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		s, err := store.Open(t.Context(), t.TempDir(), store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var commits sync.WaitGroup
+		for i := range 8 {
+			content := bytes.Repeat([]byte{byte(i)}, 1000)
+			u, err := s.StartUpload(t.Context(), "team/app", digest.SHA256)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := u.Append(t.Context(), 0, bytes.NewReader(content)); err != nil {
+				t.Fatal(err)
+			}
+			commits.Go(func() { _, _ = u.Commit(t.Context(), digest.FromBytes(content)) })
+		}
+		_ = s.Close()
+		commits.Wait()
+	}
+}
+
+// A manifest that states another size for a layer than it has is refused.
+func TestRefusesLyingSizes(t *testing.T) {
+	t.Parallel()
+	f := registrytest.NewFixture(t)
+	s := open(t, t.TempDir())
+	if err := registry.Copy(t.Context(), s, f, f.Graph, registry.CopyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	content := bytes.Replace(f.Content[f.Tool.Digest], []byte(`"size":70000`), []byte(`"size":70007`), 1)
+	d := registry.Describe(f.Tool.MediaType, content, digest.SHA256)
+	if err := s.PutManifest(t.Context(), registry.Ref{Repository: registrytest.Tool, Tag: "lie"}, d, content); !errors.Is(err, registry.ErrInvalid) {
+		t.Errorf("%v, want ErrInvalid", err)
+	}
+}
+
+// A name whose manifest is deleted before the batch is committed does not
+// appear without it.
+func TestBatchAgainstDelete(t *testing.T) {
+	t.Parallel()
+	f := registrytest.NewFixture(t)
+	s := open(t, t.TempDir())
+	batch, err := s.Batch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer batch.Close()
+	if err := registry.Copy(t.Context(), s, f, f.Graph, registry.CopyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	ref := registry.Ref{Repository: registrytest.Tool, Tag: "late"}
+	if err := batch.PutManifest(t.Context(), ref, f.Tool, f.Content[f.Tool.Digest]); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(t.Context(), ref.ByDigest(f.Tool.Digest)); err != nil {
+		t.Fatal(err)
+	}
+	if err := batch.Commit(t.Context()); !errors.Is(err, registry.ErrConflict) {
+		t.Errorf("Commit: %v, want ErrConflict", err)
+	}
+	if _, err := s.Resolve(t.Context(), ref); !errors.Is(err, registry.ErrNotFound) {
+		t.Errorf("the name: %v, want ErrNotFound", err)
 	}
 }

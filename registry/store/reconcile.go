@@ -61,14 +61,15 @@ func (s *Store) adoptBlobs(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := s.adopt(ctx, filepath.Base(filepath.Dir(folder)), entries); err != nil {
+		if err := s.adopt(ctx, folder, entries); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Store) adopt(ctx context.Context, algorithm string, entries []os.DirEntry) error {
+func (s *Store) adopt(ctx context.Context, folder string, entries []os.DirEntry) error {
+	algorithm := filepath.Base(filepath.Dir(folder))
 	var adopted []registry.Descriptor
 	for _, e := range entries {
 		d, err := registry.ParseDigest(algorithm + ":" + e.Name())
@@ -90,6 +91,9 @@ func (s *Store) adopt(ctx context.Context, algorithm string, entries []os.DirEnt
 	}
 	if len(adopted) == 0 {
 		return nil
+	}
+	if err := durable.SyncDir(folder); err != nil { // a row must not outlive its file's name
+		return err
 	}
 	return s.db.WriteSoon(ctx, func(tx *sql.Tx) error {
 		for _, d := range adopted {

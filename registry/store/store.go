@@ -108,7 +108,7 @@ func Open(ctx context.Context, dir string, options Options) (*Store, error) {
 	}
 	s := &Store{dir: dir, options: options, cache: newCache(options.CacheSize), uploads: map[string]*Upload{}}
 	if err := s.open(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store: %w", registry.DiskError(err)), s.release())
+		return nil, errors.Join(fmt.Errorf("open store: %w", registry.DiskError(err)), s.release(false))
 	}
 	return s, nil
 }
@@ -193,16 +193,16 @@ func (s *Store) Close() error {
 	if s.db != nil {
 		s.queries.close()
 	}
-	err := s.release()
-	return err
+	return s.release(true)
 }
 
-// release gives back what Open took, whole or in part.
-func (s *Store) release() error {
+// release gives back what Open took, whole or in part. Only after a clean end
+// the next start need not look for what a crash left.
+func (s *Store) release(clean bool) error {
 	var errs []error
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
-		if errs[0] == nil {
+		if clean && errs[0] == nil {
 			errs = append(errs, os.Remove(s.path(runningFile)))
 		}
 	}
@@ -211,9 +211,6 @@ func (s *Store) release() error {
 	}
 	return errors.Join(errs...)
 }
-
-// Dir is the data folder.
-func (s *Store) Dir() string { return s.dir }
 
 func (s *Store) path(elem ...string) string {
 	return filepath.Join(append([]string{s.dir}, elem...)...)

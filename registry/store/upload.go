@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,10 +32,11 @@ type Upload struct {
 	algorithm  digest.Algorithm
 	size       atomic.Int64
 
-	writing sync.Mutex // held by Append, Commit and Cancel; protects the fields below
-	file    *os.File   // nil after the end of the session
-	hash    hash.Hash  // nil until the first Append, and again after a restart
-	hashed  int64      // how many bytes hash has seen
+	writing sync.Mutex      // held by Append, Commit and Cancel; protects the fields below
+	file    *os.File        // nil after the end of the session
+	writer  *durable.Writer // at the end of file, once hash is there
+	hash    hash.Hash       // nil until the first Append, and again after a restart
+	hashed  int64           // how many bytes hash has seen
 }
 
 // OffsetError is an ErrInvalid: the bytes that were offered do not start where
@@ -141,10 +144,10 @@ func (u *Upload) Append(ctx context.Context, offset int64, r io.Reader) (int64, 
 	if offset != u.Size() {
 		return u.Size(), &OffsetError{u.Size(), offset}
 	}
-	if err := u.catchUp(u.algorithm); err != nil {
+	if err := u.catchUp(ctx, u.algorithm); err != nil {
 		return u.Size(), err
 	}
-	err := fill(ctx, (*uploadWriter)(u), r)
+	err := durable.Copy(ctx, (*uploadWriter)(u), r)
 	return u.Size(), registry.DiskError(err)
 }
 
@@ -153,11 +156,7 @@ type uploadWriter Upload
 
 func (w *uploadWriter) Write(p []byte) (int, error) {
 	u := (*Upload)(w)
-	d := durable.NewWriter(u.file, u.Size())
-	n, err := d.Write(p)
-	if u.Size()>>23 != d.Offset()>>23 {
-		d.Flush() // every 8 MiB: see durable.Writer
-	}
+	n, err := u.writer.Write(p)
 	u.hash.Write(p[:n])
 	u.hashed += int64(n)
 	u.size.Add(int64(n))
@@ -165,21 +164,21 @@ func (w *uploadWriter) Write(p []byte) (int, error) {
 }
 
 // catchUp makes the hash cover all bytes, which after a restart it does not.
-func (u *Upload) catchUp(algorithm digest.Algorithm) error {
+func (u *Upload) catchUp(ctx context.Context, algorithm digest.Algorithm) error {
 	if u.hash != nil && u.algorithm == algorithm && u.hashed == u.Size() {
 		return nil
 	}
-	u.algorithm, u.hash = algorithm, algorithm.Hash()
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	var err error
-	u.hashed, err = io.CopyBuffer(u.hash, struct{ io.Reader }{io.NewSectionReader(u.file, 0, u.Size())}, *buf)
-	return err
+	u.algorithm, u.hash, u.hashed = algorithm, algorithm.Hash(), 0
+	if err := durable.Copy(ctx, u.hash, io.NewSectionReader(u.file, 0, u.Size())); err != nil {
+		return err
+	}
+	u.hashed, u.writer = u.Size(), durable.NewWriter(u.file, u.Size())
+	return nil
 }
 
 // Commit ends the session: its bytes are the blob d of the repository, durable
-// when it returns. Bytes that are something else are ErrDigest. After an error
-// the session stays.
+// when it returns. Bytes that are something else are ErrDigest, and the session
+// stays, as it does while its file has not become the blob's.
 func (u *Upload) Commit(ctx context.Context, d digest.Digest) (int64, error) {
 	if !u.writing.TryLock() {
 		return 0, fmt.Errorf("upload %s: %w: another request writes to it", u.id, registry.ErrConflict)
@@ -191,20 +190,23 @@ func (u *Upload) Commit(ctx context.Context, d digest.Digest) (int64, error) {
 	if _, err := registry.ParseDigest(d.String()); err != nil {
 		return 0, err
 	}
-	if err := u.catchUp(d.Algorithm()); err != nil {
+	if err := u.catchUp(ctx, d.Algorithm()); err != nil {
 		return 0, err
 	}
 	if got := digest.NewDigest(u.algorithm, u.hash); got != d {
 		return 0, fmt.Errorf("upload %s: %w: the bytes are %s, not %s", u.id, registry.ErrDigest, got, d)
 	}
-	size := u.Size()
-	if err := u.store.settle(ctx, &arrival{d, size, u.file}); err != nil {
-		return 0, fmt.Errorf("upload %s: %w", u.id, registry.DiskError(err)) // the session stays
+	ctx = context.WithoutCancel(ctx) // a client that leaves now must not stop it half-way
+	a := &arrival{digest: d, size: u.Size(), file: u.file}
+	err := u.store.settle(ctx, a)
+	if err != nil && !a.settled {
+		return 0, fmt.Errorf("upload %s: %w", u.id, registry.DiskError(err))
 	}
-	if err := u.store.link(ctx, u.store.db.WriteSoon, link{u.repository, d, size}); err != nil {
-		return 0, err
+	if err == nil {
+		err = u.store.link(ctx, u.store.db.WriteSoon, link{u.repository, d, a.size})
 	}
-	return size, u.end(ctx)
+	// The file is a blob's now: whatever failed, nothing may be added to it.
+	return a.size, errors.Join(err, u.end(ctx, a.settled))
 }
 
 // Cancel ends the session and forgets its bytes.
@@ -216,13 +218,15 @@ func (u *Upload) Cancel(ctx context.Context) error {
 	if u.file == nil {
 		return fmt.Errorf("upload %s: %w", u.id, registry.ErrNotFound)
 	}
-	return u.end(ctx)
+	return u.end(ctx, false)
 }
 
 // end removes all traces of the session; the caller holds writing.
-func (u *Upload) end(ctx context.Context) error {
+func (u *Upload) end(ctx context.Context, settled bool) error {
 	u.file.Close()
-	os.Remove(u.file.Name()) // not there any more when it became a blob
+	if !settled {
+		os.Remove(u.file.Name())
+	}
 	u.file = nil
 	u.store.uploadsMu.Lock()
 	delete(u.store.uploads, u.id)
@@ -241,14 +245,17 @@ func (s *Store) deleteUploadRow(ctx context.Context, id string) error {
 // closeUploads lets go of the sessions' files; the sessions stay.
 func (s *Store) closeUploads() {
 	s.uploadsMu.Lock()
-	defer s.uploadsMu.Unlock()
-	for _, u := range s.uploads {
+	open := slices.Collect(maps.Values(s.uploads))
+	clear(s.uploads)
+	s.uploadsMu.Unlock()
+	for _, u := range open {
 		u.writing.Lock()
-		u.file.Close()
-		u.file = nil
+		if u.file != nil {
+			u.file.Close()
+			u.file = nil
+		}
 		u.writing.Unlock()
 	}
-	clear(s.uploads)
 }
 
 // expiryEvery is how often a running store looks for sessions that rested too
@@ -271,7 +278,8 @@ func (s *Store) expireRested(ctx context.Context) error {
 func (s *Store) expireUploads(ctx context.Context) error {
 	rested, err := s.expireClosed(ctx)
 	for _, u := range rested {
-		if cancelErr := u.Cancel(ctx); err == nil && !errors.Is(cancelErr, registry.ErrConflict) {
+		cancelErr := u.Cancel(ctx)
+		if inUse := errors.Is(cancelErr, registry.ErrConflict) || errors.Is(cancelErr, registry.ErrNotFound); err == nil && !inUse {
 			err = cancelErr
 		}
 	}
@@ -299,6 +307,9 @@ func (s *Store) expireClosed(ctx context.Context) (rested []*Upload, err error) 
 	}
 	for _, e := range entries {
 		info, err := e.Info()
+		if errors.Is(err, os.ErrNotExist) {
+			continue // it became a blob just now
+		}
 		fresh := err == nil && time.Since(info.ModTime()) < s.options.UploadExpiry
 		open := s.uploads[e.Name()]
 		if open != nil && !fresh {

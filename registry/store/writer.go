@@ -147,11 +147,14 @@ func (s *Store) check(ctx context.Context, ref registry.Ref, d registry.Descript
 	}
 	incomplete := IncompleteError{Ref: ref}
 	for _, b := range parsed.Blobs {
-		_, err := s.StatBlob(ctx, ref.Repository, b.Digest)
-		if errors.Is(err, registry.ErrNotFound) {
+		size, err := s.StatBlob(ctx, ref.Repository, b.Digest)
+		switch {
+		case errors.Is(err, registry.ErrNotFound):
 			incomplete.Missing = append(incomplete.Missing, b.Digest)
-		} else if err != nil {
+		case err != nil:
 			return put{}, err
+		case size != b.Size:
+			return put{}, fmt.Errorf("%s: %w: blob %s has %d bytes, the manifest says %d", ref, registry.ErrInvalid, b.Digest, size, b.Size)
 		}
 	}
 	if len(incomplete.Missing) > 0 {

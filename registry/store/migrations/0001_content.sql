@@ -64,14 +64,7 @@ CREATE TABLE uploads (
     created_at BIGINT NOT NULL
 );
 
--- When a batch was last committed: one row.
-CREATE TABLE commits (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    at BIGINT NOT NULL
-);
-
 -- +goose Down
-DROP TABLE commits;
 DROP TABLE uploads;
 DROP TABLE tags;
 DROP TABLE repository_manifests;
