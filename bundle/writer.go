@@ -219,9 +219,6 @@ func (w *Writer) salvage(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := os.Remove(w.path + asideSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
 	return nil
 }
 
@@ -350,6 +347,7 @@ func (w *Writer) PutManifest(ctx context.Context, ref registry.Ref, d registry.D
 }
 
 // Finish gives the bundle its name once everything is in it and on the disk.
+// What an earlier list left is removed then.
 // ErrIncomplete names what is missing.
 func (w *Writer) Finish() error {
 	for _, e := range w.entries {
@@ -359,11 +357,12 @@ func (w *Writer) Finish() error {
 	}
 	err := w.file.Sync()
 	if err == nil {
-		err = durable.Rename(w.file.Name(), w.path)
+		err = durable.Rename(w.path+partialSuffix, w.path)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", w.path, registry.DiskError(err))
 	}
+	os.Remove(w.path + asideSuffix)
 	return nil
 }
 
