@@ -2,10 +2,14 @@ package ui_test
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"strings"
 	"testing"
 
+	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/registrytest"
 	"github.com/landfall-dev/landfall/registry/remote"
 	"github.com/landfall-dev/landfall/registry/store"
@@ -24,6 +28,39 @@ func TestSiteLaw(t *testing.T) {
 		t.Cleanup(func() { r.Close() })
 		return r
 	})
+}
+
+// The plain page lists what can be pulled, and says so when there is nothing.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	address := serve(t)
+	page := func() string {
+		answer, err := http.Get("http://" + address + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil || answer.StatusCode != http.StatusOK {
+			t.Fatal(answer.Status, err)
+		}
+		return string(text)
+	}
+	if text := page(); !strings.Contains(text, "nothing yet") {
+		t.Errorf("the empty site's page: %s", text)
+	}
+	r, err := remote.New(remote.Options{Server: "http://" + address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	f := registrytest.NewFixture(t)
+	if err := registry.Copy(t.Context(), r, f, f.Graph, registry.CopyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if text := page(); !strings.Contains(text, address+"/registry.example/team/app:v1\n") {
+		t.Errorf("the page: %s", text)
+	}
 }
 
 // serve starts a site on a free port until the test ends.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -93,21 +94,38 @@ const pageNames = 200
 func page(w http.ResponseWriter, r *http.Request, s *store.Store) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	fmt.Fprintf(w, "Landfall\n\nThis is the site's registry. Pull from it with any OCI client:\n\n")
-	left := pageNames
-	for repository, err := range s.RepositoryPaths(r.Context(), "") {
-		if err != nil {
-			fmt.Fprintf(w, "The list ends here: %v\n", err)
+	shown := 0
+	for name, err := range names(r.Context(), s) {
+		if err != nil || shown == pageNames {
+			fmt.Fprintln(w, "  … (landfall content ls shows all)")
 			return
 		}
-		for tag, err := range s.Tags(r.Context(), repository, "") {
-			if left--; err != nil || left < 0 {
-				fmt.Fprintln(w, "  … (landfall content ls shows all)")
+		fmt.Fprintf(w, "  %s/%s\n", r.Host, name)
+		shown++
+	}
+	if shown == 0 {
+		fmt.Fprintln(w, "  nothing yet: landfall bundle import FILE brings content")
+	}
+}
+
+// names yields what can be pulled: tags, and repositories without any.
+func names(ctx context.Context, s *store.Store) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for repository, err := range s.RepositoryPaths(ctx, "") {
+			if err != nil {
+				yield("", err)
 				return
 			}
-			fmt.Fprintf(w, "  %s/%s:%s\n", r.Host, repository, tag)
+			tagged := false
+			for tag, err := range s.Tags(ctx, repository, "") {
+				tagged = true
+				if !yield(repository+":"+tag, err) {
+					return
+				}
+			}
+			if !tagged && !yield(repository+"@<digest>", nil) {
+				return
+			}
 		}
-	}
-	if left == pageNames {
-		fmt.Fprintln(w, "  nothing yet: landfall bundle import FILE brings content")
 	}
 }

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 
@@ -10,11 +13,12 @@ import (
 	"github.com/landfall-dev/landfall/registry"
 )
 
-// listed is one line of content ls.
+// listed is one line of content ls: a name, or a repository whose content has
+// no tags and is pulled by digest.
 type listed struct {
 	Name      string        `json:"name"`
-	Digest    digest.Digest `json:"digest"`
-	MediaType string        `json:"mediaType"`
+	Digest    digest.Digest `json:"digest,omitempty"`
+	MediaType string        `json:"mediaType,omitempty"`
 }
 
 func newContentLs() *cobra.Command {
@@ -31,7 +35,7 @@ func newContentLs() *cobra.Command {
 			return err
 		}
 		defer s.Close()
-		names, err := listNames(c, s)
+		names, err := listNames(c.Context(), s)
 		if err != nil {
 			return err
 		}
@@ -41,30 +45,45 @@ func newContentLs() *cobra.Command {
 		t := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "NAME\tDIGEST")
 		for _, n := range names {
-			fmt.Fprintf(t, "%s\t%s\n", n.Name, n.Digest)
+			fmt.Fprintf(t, "%s\t%s\n", n.Name, cmp.Or(n.Digest.String(), "(no tags: by digest)"))
 		}
 		return t.Flush()
 	}
 	return c
 }
 
-func listNames(c *cobra.Command, s site) ([]listed, error) {
+func listNames(ctx context.Context, s site) ([]listed, error) {
 	names := []listed{}
-	for repository, err := range s.Repositories(c.Context(), "") {
+	for repository, err := range s.Repositories(ctx, "") {
 		if err != nil {
 			return nil, err
 		}
-		for tag, err := range s.Tags(c.Context(), repository, "") {
-			if err != nil {
-				return nil, err
-			}
-			ref := registry.Ref{Repository: repository, Tag: tag}
-			d, err := s.Resolve(c.Context(), ref)
-			if err != nil {
-				return nil, err
-			}
-			names = append(names, listed{ref.String(), d.Digest, d.MediaType})
+		tagged, err := listTags(ctx, s, repository)
+		if err != nil {
+			return nil, err
 		}
+		if len(tagged) == 0 {
+			tagged = []listed{{Name: repository}}
+		}
+		names = append(names, tagged...)
+	}
+	return names, nil
+}
+
+func listTags(ctx context.Context, s site, repository string) (names []listed, err error) {
+	for tag, err := range s.Tags(ctx, repository, "") {
+		if err != nil {
+			return nil, err
+		}
+		ref := registry.Ref{Repository: repository, Tag: tag}
+		d, err := s.Resolve(ctx, ref)
+		if errors.Is(err, registry.ErrNotFound) {
+			continue // deleted meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, listed{ref.String(), d.Digest, d.MediaType})
 	}
 	return names, nil
 }
