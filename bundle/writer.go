@@ -23,7 +23,8 @@ import (
 // being renamed when every byte is proven and on the disk.
 const (
 	partialSuffix = ".partial"
-	asideSuffix   = ".partial.old" // a partial file for other content
+	asideSuffix   = ".partial.old"  // a partial file for other content
+	swapSuffix    = ".partial.swap" // while the two change names
 )
 
 // Writer is a bundle being made: laid out first, then filled at known offsets
@@ -118,7 +119,7 @@ func (w *Writer) openPartial() (resumed bool, err error) {
 	case here != nil && here.ID == w.header.ID:
 		return true, w.goOn(here)
 	case there != nil && there.ID == w.header.ID:
-		if err := exchange(partial, aside); err != nil {
+		if err := w.exchange(partial, aside); err != nil {
 			return false, err
 		}
 		w.file.Close()
@@ -181,9 +182,9 @@ func headerIn(path string) *Header {
 	return h
 }
 
-// exchange gives two files each other's name; the second may be all there is.
-func exchange(a, b string) error {
-	between := b + ".swap"
+// exchange gives two files each other's name.
+func (w *Writer) exchange(a, b string) error {
+	between := w.path + swapSuffix
 	if err := os.Rename(a, between); err != nil {
 		return err
 	}
@@ -363,6 +364,7 @@ func (w *Writer) Finish() error {
 		return fmt.Errorf("%s: %w", w.path, registry.DiskError(err))
 	}
 	os.Remove(w.path + asideSuffix)
+	os.Remove(w.path + swapSuffix) // a crash may have left it
 	return nil
 }
 
