@@ -320,7 +320,7 @@ func (w *Writer) PutBlob(ctx context.Context, repository string, d registry.Desc
 	}
 	to := durable.NewWriter(w.file, e.offset)
 	if err := durable.Copy(ctx, to, registry.NewVerifyReader(registry.Unverified(r, d), d)); err != nil {
-		return fmt.Errorf("%s: %w", d.Digest, registry.DiskError(err))
+		return registry.DiskError(err)
 	}
 	to.Flush()
 	w.mark(d.Digest)
