@@ -114,7 +114,7 @@ func Open(ctx context.Context, dir string, options Options) (*Store, error) {
 }
 
 func (s *Store) open(ctx context.Context) error {
-	if err := durable.MkdirAll(s.dir, 0o755); err != nil {
+	if err := durable.MkdirAll(s.dir, 0o700); err != nil {
 		return err
 	}
 	if err := s.takeLock(); err != nil {
