@@ -191,8 +191,7 @@ func pull(ctx context.Context, ref name.Reference) (v1.Hash, error) {
 }
 
 func (d *demo) farewell(data, bundle string, pushed images) {
-	repository, _, _ := strings.Cut(pushed[0].path, ":")
-	site := d.listen + "/" + strings.Replace(d.upstream, ":", "_", 1) + "/" + repository
+	site := d.listen + "/" + strings.Replace(d.upstream, ":", "_", 1) + "/" + pushed[0].path
 	say("All digests are equal. The site serves at http://%s until you press Ctrl-C.", d.listen)
 	say("To try next, in another terminal:")
 	for _, line := range []string{
