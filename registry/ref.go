@@ -22,7 +22,9 @@ var (
 	tagPattern = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 	// One path component of <name>, same section.
 	componentPattern = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$`)
-	hostPattern      = regexp.MustCompile(`^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*)(?::[0-9]+)?$`)
+	// What Docker takes for the identifier of a local image.
+	identifierPattern = regexp.MustCompile(`^[a-f0-9]{64}$`)
+	hostPattern       = regexp.MustCompile(`^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*)(?::[0-9]+)?$`)
 	// The first component of a repository path that was made from host:port.
 	portPattern = regexp.MustCompile(`^(.*[^_])_([0-9]+)$`)
 )
@@ -44,6 +46,9 @@ type Ref struct {
 // ErrInvalid for anything outside the grammar of the OCI distribution-spec.
 func ParseRef(s string) (Ref, error) {
 	ref, err := split(s)
+	if err == nil && identifierPattern.MatchString(s) {
+		err = fmt.Errorf("%w: 64 hexadecimal digits alone are an identifier, not a name", ErrInvalid)
+	}
 	if err == nil {
 		ref.Repository, err = NormalizeRepository(ref.Repository)
 	}
