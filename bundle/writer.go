@@ -265,15 +265,18 @@ func (w *Writer) layOut() error {
 	if err := w.file.Truncate(w.size); err != nil {
 		return err
 	}
+	free, err := durable.Free(filepath.Dir(w.path)) // before the attempt, which may fill the disk
+	if err != nil {
+		return err
+	}
 	if err := durable.Allocate(w.file, w.size); err != nil {
-		free, _ := durable.Free(filepath.Dir(w.path))
 		err = fmt.Errorf("a bundle of %d bytes, %d are free: %w", w.size, free, err)
 		if old, statErr := os.Stat(w.path + asideSuffix); statErr == nil {
 			err = fmt.Errorf("%w (%s holds %d bytes of an earlier list: remove it if that is given up)", err, w.path+asideSuffix, old.Size())
 		}
 		return err
 	}
-	if _, err := w.file.WriteAt(w.preamble, 0); err != nil {
+	if _, err = w.file.WriteAt(w.preamble, 0); err != nil {
 		return err
 	}
 	for i := range w.entries {
@@ -285,7 +288,7 @@ func (w *Writer) layOut() error {
 			return err
 		}
 	}
-	_, err := w.file.WriteAt(make([]byte, trailer), w.size-trailer)
+	_, err = w.file.WriteAt(make([]byte, trailer), w.size-trailer)
 	return err
 }
 
