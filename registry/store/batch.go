@@ -20,6 +20,7 @@ const (
 	batchBlobs     = 128
 	batchBytes     = 256 << 20
 	batchManifests = 256
+	batchContent   = 8 << 20 // of manifests, which wait in memory
 )
 
 // batch is a registry.Batch: blobs are settled in groups, manifests written in
@@ -32,6 +33,7 @@ type batch struct {
 	waiting   map[digest.Digest]*waiting
 	bytes     int64
 	manifests []put
+	content   int64 // bytes of manifests
 	tags      []tagged
 }
 
@@ -165,8 +167,9 @@ func (b *batch) PutManifest(ctx context.Context, ref registry.Ref, d registry.De
 	}
 	if !known {
 		b.manifests = append(b.manifests, p)
+		b.content += d.Size
 	}
-	full := len(b.manifests) >= batchManifests
+	full := len(b.manifests) >= batchManifests || b.content >= batchContent
 	b.mu.Unlock()
 	if full {
 		return b.flushManifests(ctx)
@@ -177,7 +180,7 @@ func (b *batch) PutManifest(ctx context.Context, ref registry.Ref, d registry.De
 func (b *batch) flushManifests(ctx context.Context) error {
 	b.mu.Lock()
 	group := b.manifests
-	b.manifests = nil
+	b.manifests, b.content = nil, 0
 	b.mu.Unlock()
 	if len(group) == 0 {
 		return nil
