@@ -202,6 +202,30 @@ func TestCopyNamesTheSide(t *testing.T) {
 	}
 }
 
+// An index that two repositories share, complete in one of them only, is copied
+// from where its parts are.
+func TestCopySparseSharedIndex(t *testing.T) {
+	t.Parallel()
+	f := registrytest.NewFixture(t)
+	sparse := registry.Ref{Repository: "a.example/x", Tag: "v1"} // before App in every order
+	if err := f.PutManifest(t.Context(), sparse, f.Index, f.Content[f.Index.Digest]); err != nil {
+		t.Fatal(err)
+	}
+	g, err := registry.Walk(t.Context(), f, []registry.Ref{sparse, f.Names[0]}, registry.WalkOptions{Sparse: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dst := &memory.Registry{}
+	if err := registry.Copy(t.Context(), dst, f, g, registry.CopyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range []registry.Ref{sparse, f.Names[0]} {
+		if d, err := dst.Resolve(t.Context(), ref); err != nil || d.Digest != f.Index.Digest {
+			t.Errorf("%s: %s, %v", ref, d.Digest, err)
+		}
+	}
+}
+
 // A copy that is interrupted stops, and shows no name.
 func TestCopyIsInterrupted(t *testing.T) {
 	t.Parallel()

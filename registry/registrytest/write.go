@@ -232,6 +232,7 @@ func proveBatch(t *testing.T, f *Fixture, r Registry) {
 		t.Fatal(err)
 	}
 	defer batch.Close()
+	proveMissing(t, f, batch)
 	plain := struct{ registry.Writer }{batch}
 	if err := registry.Copy(t.Context(), plain, f, f.Graph, registry.CopyOptions{}); err != nil {
 		t.Fatal(err)
@@ -248,5 +249,27 @@ func proveBatch(t *testing.T, f *Fixture, r Registry) {
 		if _, err := r.Resolve(t.Context(), n); err != nil {
 			t.Errorf("%s after the commit: %v", n, err)
 		}
+	}
+}
+
+// proveMissing: a Checker says of many what Exists says of each.
+func proveMissing(t *testing.T, f *Fixture, w registry.Writer) {
+	t.Helper()
+	checker, ok := w.(registry.Checker)
+	if !ok {
+		return
+	}
+	absent := registry.Descriptor{MediaType: f.Layer.MediaType, Digest: digest.FromString("absent"), Size: 6}
+	if err := w.PutBlob(t.Context(), App, f.Layer, bytes.NewReader(f.Content[f.Layer.Digest])); err != nil {
+		t.Fatal(err)
+	}
+	for repository, want := range map[string]int{App: 1, Tool: 2, "registry.example/nosuch": 2} {
+		missing, err := checker.Missing(t.Context(), repository, []registry.Descriptor{f.Layer, absent})
+		if err != nil || len(missing) != want {
+			t.Errorf("Missing in %s: %v, %v; want %d", repository, missing, err, want)
+		}
+	}
+	if missing, err := checker.Missing(t.Context(), App, nil); err != nil || len(missing) != 0 {
+		t.Errorf("Missing of nothing: %v, %v", missing, err)
 	}
 }
