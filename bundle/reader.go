@@ -306,45 +306,24 @@ func (r *Reader) Referrers(_ context.Context, repository string, subject digest.
 
 // Repositories implements registry.Lister.
 func (r *Reader) Repositories(_ context.Context, after string) iter.Seq2[string, error] {
-	set := map[string]bool{}
+	var names []string
 	for _, m := range r.header.Manifests {
-		for _, repository := range m.Repositories {
-			set[repository] = true
-		}
+		names = append(names, m.Repositories...)
 	}
-	return inOrder(set, after)
+	return registry.Names(names, after)
 }
 
 // Tags implements registry.Lister.
 func (r *Reader) Tags(_ context.Context, repository, after string) iter.Seq2[string, error] {
 	known := slices.ContainsFunc(r.header.Manifests, func(m Manifest) bool { return m.in(repository) })
 	if !known {
-		return func(yield func(string, error) bool) {
-			yield("", fmt.Errorf("%s: repository %s: %w", r.name, repository, registry.ErrNotFound))
+		return registry.NoNames(fmt.Errorf("%s: repository %s: %w", r.name, repository, registry.ErrNotFound))
+	}
+	var tags []string
+	for tag := range r.tags {
+		if tag.Repository == repository && tag.Tag != "" {
+			tags = append(tags, tag.Tag)
 		}
 	}
-	set := map[string]bool{}
-	for _, n := range r.graph.Names {
-		if n.Ref.Repository == repository && n.Ref.Tag != "" {
-			set[n.Ref.Tag] = true
-		}
-	}
-	return inOrder(set, after)
-}
-
-func inOrder(set map[string]bool, after string) iter.Seq2[string, error] {
-	var names []string
-	for name := range set {
-		if name > after {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return func(yield func(string, error) bool) {
-		for _, name := range names {
-			if !yield(name, nil) {
-				return
-			}
-		}
-	}
+	return registry.Names(tags, after)
 }

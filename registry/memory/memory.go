@@ -188,7 +188,7 @@ func (m *Registry) Mount(_ context.Context, repository, from string, d registry.
 func (m *Registry) Repositories(_ context.Context, after string) iter.Seq2[string, error] {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return sorted(m.repositories, after)
+	return registry.Names(slices.Collect(maps.Keys(m.repositories)), after)
 }
 
 // Tags implements registry.Lister.
@@ -197,22 +197,9 @@ func (m *Registry) Tags(_ context.Context, repository, after string) iter.Seq2[s
 	defer m.mu.RUnlock()
 	repo := m.repositories[repository]
 	if repo == nil {
-		return func(yield func(string, error) bool) {
-			yield("", fmt.Errorf("repository %s: %w", repository, registry.ErrNotFound))
-		}
+		return registry.NoNames(fmt.Errorf("repository %s: %w", repository, registry.ErrNotFound))
 	}
-	return sorted(repo.tags, after)
-}
-
-func sorted[V any](from map[string]V, after string) iter.Seq2[string, error] {
-	names := slices.Sorted(maps.Keys(from))
-	return func(yield func(string, error) bool) {
-		for _, name := range names {
-			if name > after && !yield(name, nil) {
-				return
-			}
-		}
-	}
+	return registry.Names(slices.Collect(maps.Keys(repo.tags)), after)
 }
 
 // Delete implements registry.Deleter.

@@ -70,12 +70,7 @@ func listing(after string, all func() ([]string, error)) iter.Seq2[string, error
 			yield("", err)
 			return
 		}
-		slices.Sort(names)
-		for _, name := range slices.Compact(names) {
-			if name > after && !yield(name, nil) {
-				return
-			}
-		}
+		registry.Names(names, after)(yield)
 	}
 }
 

@@ -42,7 +42,7 @@ func (s *Store) Tags(ctx context.Context, repository, after string) iter.Seq2[st
 		err = fmt.Errorf("repository %s: %w", repository, registry.ErrNotFound)
 	}
 	if err != nil {
-		return func(yield func(string, error) bool) { yield("", err) }
+		return registry.NoNames(err)
 	}
 	return s.list(after, func(after string) (*sql.Rows, error) {
 		return s.db.Read.QueryContext(ctx, `SELECT name FROM tags WHERE repository_id = ? AND name > ? ORDER BY name LIMIT ?`, id, after, page)
