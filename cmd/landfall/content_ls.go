@@ -29,12 +29,7 @@ func newContentLs() *cobra.Command {
 	}
 	flags := addSiteFlags(c)
 	asJSON := jsonFlag(c)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		s, err := flags.openExisting(c.Context())
-		if err != nil {
-			return err
-		}
-		defer s.Close()
+	c.RunE = flags.verb(func(c *cobra.Command, s site, _ []string) error {
 		names, err := listNames(c.Context(), s)
 		if err != nil {
 			return err
@@ -48,7 +43,7 @@ func newContentLs() *cobra.Command {
 			fmt.Fprintf(t, "%s\t%s\n", n.Name, cmp.Or(n.Digest.String(), "(no tags: by digest)"))
 		}
 		return t.Flush()
-	}
+	})
 	return c
 }
 

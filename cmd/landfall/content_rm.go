@@ -16,12 +16,7 @@ func newContentRm() *cobra.Command {
 	}
 	flags := addSiteFlags(c)
 	asJSON := jsonFlag(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		s, err := flags.openExisting(c.Context())
-		if err != nil {
-			return err
-		}
-		defer s.Close()
+	c.RunE = flags.verb(func(c *cobra.Command, s site, args []string) error {
 		var errs []error
 		removed := []string{}
 		for _, arg := range args {
@@ -42,6 +37,6 @@ func newContentRm() *cobra.Command {
 			errs = append(errs, printJSON(c.OutOrStdout(), removed))
 		}
 		return errors.Join(errs...)
-	}
+	})
 	return c
 }

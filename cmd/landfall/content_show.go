@@ -17,12 +17,7 @@ func newContentShow() *cobra.Command {
 	}
 	flags := addSiteFlags(c)
 	asJSON := jsonFlag(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		s, err := flags.openExisting(c.Context())
-		if err != nil {
-			return err
-		}
-		defer s.Close()
+	c.RunE = flags.verb(func(c *cobra.Command, s site, args []string) error {
 		ref, err := findName(c.Context(), s, args[0])
 		if err != nil {
 			return err
@@ -42,7 +37,7 @@ func newContentShow() *cobra.Command {
 			printSummary(c.OutOrStdout(), n)
 		}
 		return nil
-	}
+	})
 	return c
 }
 

@@ -100,6 +100,18 @@ func (f *siteFlags) openExisting(ctx context.Context) (site, error) {
 	return f.open(ctx)
 }
 
+// verb makes a command that works on what the site holds already.
+func (f *siteFlags) verb(run func(c *cobra.Command, s site, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		s, err := f.openExisting(c.Context())
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		return run(c, s, args)
+	}
+}
+
 // findName takes a name as the site lists it, or as Docker would complete it.
 func findName(ctx context.Context, s registry.Reader, text string) (registry.Ref, error) {
 	if ref, err := registry.ParseName(text); err == nil {
