@@ -26,6 +26,7 @@ var ladder = [][]string{
 var allowed = map[string]string{
 	"registry/engine":       "registry/store",
 	"registry/registrytest": "registry/memory",
+	"registry/store":        "registry/retention",
 }
 
 // owners are the packages that may import a heavy dependency, by its path's start.
