@@ -3,7 +3,6 @@ package ui_test
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -76,7 +75,7 @@ func serve(t *testing.T) string {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- ui.NewServer(s, slog.New(slog.DiscardHandler)).Serve(ctx, l) }()
+	go func() { ended <- ui.NewServer(s, ui.Options{}).Serve(ctx, l) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {

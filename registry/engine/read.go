@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"strconv"
@@ -107,8 +108,8 @@ func (e *Engine) getBlob(w http.ResponseWriter, r *http.Request, t *target) erro
 
 // sendBlob writes the blob, or the one range of it that is asked for. The
 // length is announced first, so that a blob which turns out short cuts the
-// connection instead of looking whole. File, limit and bare response writer
-// together let net/http use sendfile.
+// connection instead of looking whole. File, limit and a response writer
+// that reads from files let net/http use sendfile.
 func (e *Engine) sendBlob(w http.ResponseWriter, r *http.Request, f *os.File, d digest.Digest, size int64) error {
 	start, n, partial := int64(0), size, false
 	if header := r.Header.Get("Range"); header != "" && rangeHolds(r, d) {
@@ -129,9 +130,15 @@ func (e *Engine) sendBlob(w http.ResponseWriter, r *http.Request, f *os.File, d 
 		w.Header().Set("Content-Range", "bytes "+strconv.FormatInt(start, 10)+"-"+strconv.FormatInt(start+n-1, 10)+"/"+strconv.FormatInt(size, 10))
 		w.WriteHeader(http.StatusPartialContent)
 	}
+<<<<<<< HEAD
 	if sent, err := e.copyBlob(w, f, d, n); err != nil && r.Context().Err() == nil {
 		e.log.Warn("a blob was not sent whole", "digest", d, "sent", sent, "of", n, "err", err)
 		e.store.Suspect(r.Context(), d, f, err)
+=======
+	if sent, err := io.CopyN(w, f, n); err != nil && r.Context().Err() == nil {
+		e.log.LogAttrs(r.Context(), slog.LevelWarn, "a blob was not sent whole", slog.String("digest", d.String()),
+			slog.Int64("sent", sent), slog.Int64("of", n), slog.Any("err", err))
+>>>>>>> h-observe
 	}
 	return nil
 }
