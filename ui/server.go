@@ -17,6 +17,7 @@ import (
 
 	"github.com/landfall-dev/landfall/registry/engine"
 	"github.com/landfall-dev/landfall/registry/store"
+	"github.com/landfall-dev/landfall/ui/api"
 	"github.com/landfall-dev/landfall/ui/observe"
 )
 
@@ -74,6 +75,7 @@ func NewServer(s *store.Store, opts Options) *Server {
 func newMux(s *store.Store, log *slog.Logger, observer *observe.Observer) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/v2/", engine.New(s, engine.Options{Log: log}))
+	mux.Handle("/api/v1/", api.Handler(s))
 	mux.Handle("GET /metrics", observer.Metrics())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { page(w, r, s) })

@@ -9,7 +9,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +27,9 @@ type serveFlags struct {
 	log           observe.LogOptions
 	logRequests   bool
 	traceEndpoint string
+	store         store.Options
+	keep          store.KeepOptions
+	scrubRate     string
 }
 
 func newServe() *cobra.Command {
@@ -34,6 +39,10 @@ func newServe() *cobra.Command {
 		Short: "Serve the site's registry",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			var err error
+			if f.keep.ScrubRate, err = parseRate(f.scrubRate); err != nil {
+				return usageError{fmt.Errorf("--scrub-rate: %w", err)}
+			}
 			return serve(c.Context(), c.ErrOrStderr(), f)
 		},
 	}
@@ -43,6 +52,11 @@ func newServe() *cobra.Command {
 	c.Flags().TextVar(&f.log.Level, "log-level", slog.LevelInfo, "log from this `level` on: debug, info, warn or error")
 	c.Flags().BoolVar(&f.logRequests, "log-requests", false, "log requests at level info instead of debug")
 	c.Flags().StringVar(&f.traceEndpoint, "trace-endpoint", "", "send traces to the OpenTelemetry collector at this `URL` (OTLP over HTTP)")
+	addStoreFlags(c, &f.store)
+	c.Flags().BoolVar(&f.store.AcceptIncomplete, "accept-incomplete", false, "take manifests whose layers were not pushed; such names cannot be pulled whole")
+	c.Flags().StringVar(&f.scrubRate, "scrub-rate", "8MiB", "read every blob again in the background, at most so many bytes per second; 0 for never")
+	c.Flags().DurationVar(&f.keep.ScrubEvery, "scrub-every", 7*24*time.Hour, "`time` from the end of a scrub to the next")
+	c.Flags().DurationVar(&f.keep.CollectEvery, "collect-every", 0, "apply the policy and collect after each such `time`; 0 for on demand only")
 	return c
 }
 
@@ -56,7 +70,7 @@ func serve(ctx context.Context, stderr io.Writer, f serveFlags) (err error) {
 		}
 		defer options.Traces.Close(ctx)
 	}
-	s, err := store.Open(ctx, f.data, store.Options{})
+	s, err := store.Open(ctx, f.data, f.store)
 	if err != nil {
 		return err
 	}
@@ -79,7 +93,19 @@ func serve(ctx context.Context, stderr io.Writer, f serveFlags) (err error) {
 		listeners = append(listeners, socket)
 	}
 	fmt.Fprintf(stderr, "landfall: serving http://%s from %s\n", address.Addr(), f.data)
+	f.keep.Log = log
+	keeping, stop := context.WithCancel(ctx)
+	var upkeep sync.WaitGroup
+	upkeep.Go(func() { s.Keep(keeping, f.keep) })
+	defer upkeep.Wait()
+	defer stop()
 	return ui.NewServer(s, options).Serve(ctx, listeners...)
+}
+
+// addStoreFlags adds the options of a store that verbs and the appliance share.
+func addStoreFlags(c *cobra.Command, o *store.Options) {
+	c.Flags().DurationVar(&o.Lease, "lease", time.Hour, "for so long what somebody was told is here is not collected")
+	c.Flags().DurationVar(&o.TrashAge, "trash", 24*time.Hour, "for so long what was collected can be brought back")
 }
 
 // listenSocket answers commands on this machine; the data folder's lock

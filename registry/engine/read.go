@@ -130,15 +130,10 @@ func (e *Engine) sendBlob(w http.ResponseWriter, r *http.Request, f *os.File, d 
 		w.Header().Set("Content-Range", "bytes "+strconv.FormatInt(start, 10)+"-"+strconv.FormatInt(start+n-1, 10)+"/"+strconv.FormatInt(size, 10))
 		w.WriteHeader(http.StatusPartialContent)
 	}
-<<<<<<< HEAD
 	if sent, err := e.copyBlob(w, f, d, n); err != nil && r.Context().Err() == nil {
-		e.log.Warn("a blob was not sent whole", "digest", d, "sent", sent, "of", n, "err", err)
-		e.store.Suspect(r.Context(), d, f, err)
-=======
-	if sent, err := io.CopyN(w, f, n); err != nil && r.Context().Err() == nil {
 		e.log.LogAttrs(r.Context(), slog.LevelWarn, "a blob was not sent whole", slog.String("digest", d.String()),
 			slog.Int64("sent", sent), slog.Int64("of", n), slog.Any("err", err))
->>>>>>> h-observe
+		e.store.Suspect(r.Context(), d, f, err)
 	}
 	return nil
 }
