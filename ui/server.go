@@ -52,7 +52,8 @@ func NewServer(s *store.Store, opts Options) *Server {
 	}
 	log = observe.WithRequests(log)
 	observer := observe.New(observe.Options{Log: log, LogRequests: opts.LogRequests, Source: s, Traces: opts.Traces})
-	handler := observer.Wrap(newMux(s, log, observer))
+	ending := make(chan struct{})
+	handler := observer.Wrap(newMux(s, log, observer, ending))
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	server := &Server{}
@@ -68,14 +69,15 @@ func NewServer(s *store.Store, opts Options) *Server {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	server.http.RegisterOnShutdown(func() { close(ending) })
 	return server
 }
 
 // newMux is everything that the site answers.
-func newMux(s *store.Store, log *slog.Logger, observer *observe.Observer) *http.ServeMux {
+func newMux(s *store.Store, log *slog.Logger, observer *observe.Observer, ending <-chan struct{}) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/v2/", engine.New(s, engine.Options{Log: log}))
-	mux.Handle("/api/v1/", api.Handler(s))
+	mux.Handle("/api/v1/", api.Handler(s, ending))
 	mux.Handle("GET /metrics", observer.Metrics())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { page(w, r, s) })

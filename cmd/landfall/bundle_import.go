@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -29,6 +30,11 @@ func newBundleImport() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		release, err := flags.hold(c.Context())
+		if err != nil {
+			return errors.Join(err, s.Close())
+		}
+		defer release()
 		p := newProgress(c.ErrOrStderr(), "importing")
 		err = bundle.Import(c.Context(), s, r, registry.CopyOptions{Progress: p.event})
 		p.close()

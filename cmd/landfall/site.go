@@ -31,6 +31,7 @@ type site interface {
 type siteFlags struct {
 	data, server, ca string
 	store            store.Options // when the store is opened here
+	found            string        // address of the appliance that open speaks to
 }
 
 func addSiteFlags(c *cobra.Command) *siteFlags {
@@ -72,7 +73,31 @@ func (f *siteFlags) open(ctx context.Context) (site, error) {
 	if s != nil {
 		return s, nil
 	}
+	f.found = server
 	return remote.New(remote.Options{Server: server, CAFile: f.ca})
+}
+
+// hold tells the appliance, when open has found one, that an import is under
+// way. Another registry has nothing to be told.
+func (f *siteFlags) hold(ctx context.Context) (release func(), err error) {
+	if f.found == "" {
+		return func() {}, nil
+	}
+	client, err := api.NewClient(api.ClientOptions{Server: f.found, CAFile: f.ca})
+	if err != nil {
+		return nil, err
+	}
+	end, err := client.Hold(ctx)
+	if errors.Is(err, registry.ErrUnreachable) {
+		return nil, err
+	}
+	if err != nil {
+		end = func() {}
+	}
+	return func() {
+		end()
+		client.Close()
+	}, nil
 }
 
 // find opens the store, or says at which address its appliance is.

@@ -141,6 +141,10 @@ func (g *guard) hold() (release func()) {
 	}
 }
 
+// Hold keeps what is said to be here, and what comes, from being collected
+// until release is called: an import by somebody else is under way.
+func (s *Store) Hold() (release func()) { return s.guard.hold() }
+
 // held reports whether an import or backup is under way, and since when.
 func (g *guard) held() (since time.Time, yes bool) {
 	g.mu.Lock()

@@ -16,9 +16,11 @@ const maxRequest = 2 << 20
 
 // Handler serves a site below /api/v1/. Requests that a browser sends for
 // another page are refused.
-func Handler(s Site) http.Handler {
+// What only lasts as long as the appliance ends with ending.
+func Handler(s *store.Store, ending <-chan struct{}) http.Handler {
 	h := &handler{s}
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/v1/content/hold", hold(s, ending))
 	mux.HandleFunc("POST /api/v1/content/scrub", h.scrub)
 	mux.HandleFunc("POST /api/v1/content/collect", h.collect)
 	for pattern, do := range map[string]func(*http.Request) (any, error){

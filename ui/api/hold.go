@@ -1,0 +1,37 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net/http"
+)
+
+// Holder is a site that can be told that an import is under way.
+type Holder interface {
+	// Hold keeps what is said to be here, and what comes, from being collected
+	// until it is released, however long that takes.
+	Hold() (release func())
+}
+
+// hold lasts as long as the request, or until the appliance ends.
+func hold(s Holder, ending <-chan struct{}) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		defer s.Hold()()
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, "{}\n")
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-r.Context().Done():
+		case <-ending:
+		}
+	}
+}
+
+// Hold tells an appliance that an import begins; release tells that it ended.
+func (c *Client) Hold(ctx context.Context) (release func(), err error) {
+	answer, err := c.send(ctx, http.MethodGet, "content/hold", nil)
+	if err != nil {
+		return nil, err
+	}
+	return func() { answer.Close() }, nil
+}
