@@ -36,7 +36,8 @@ var owners = map[string][]string{
 	"github.com/vbauerster/mpb":              {"cmd/landfall"},
 	"github.com/pressly/goose":               {"internal/sqldb"},
 	"modernc.org/":                           {"internal/sqldb"},
-	"go.yaml.in/yaml/v3":                     {"bundle", "lifecycle/nodeconfig"},
+	"go.yaml.in/yaml/v3":                     {"bundle", "lifecycle/nodeconfig", "registry/retention"},
+	"github.com/Masterminds/semver":          {"registry/retention"},
 }
 
 type pkg struct {
