@@ -1,13 +1,14 @@
 // Command bench measures Landfall's figures of speed, memory and disk, each
-// against a physical reference that runs in the same minutes on the same
-// machine, and prints them as a Markdown table. It never judges by its exit
-// code: a missed target is a line of the table.
+// against a reference that runs in the same minutes on the same machine, and
+// prints them as a Markdown table. It never judges by its exit code: a missed
+// target is a line of the table.
 //
-//	go run . [import|create|get|all] [--quick] [--dir DIR] [--pairs N]
+//	go run . [import|create|get|distribution|large|busy|all] [--quick] [--dir DIR] [--keep DIR] [--pairs N]
 //
 // It drives the real binary: $LANDFALL_BIN, or one built from ../.. . It wants
-// a quiet machine, root (to drop the page cache) and 20 GiB of free disk below
-// DIR; --quick wants 2 GiB and gives figures that only show that it works.
+// a quiet machine, root (to drop the page cache), skopeo, strace and 20 GiB of
+// free disk below DIR; --quick wants 2 GiB and gives figures that only show
+// that it works.
 //
 // A part measures one promise. A side is one of the programs compared in it. A
 // round is one run of each side, in turn; who goes first changes from round to
