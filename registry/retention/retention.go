@@ -36,6 +36,9 @@ type Quota struct {
 	Size   int64  // bytes, at least 1
 }
 
+// Empty reports whether the policy says nothing.
+func (p *Policy) Empty() bool { return len(p.rules) == 0 && len(p.quotas) == 0 }
+
 // Rule returns the first rule that matches the repository, nil when none does.
 func (p *Policy) Rule(repository string) *Rule {
 	for i := range p.rules {
