@@ -149,8 +149,9 @@ func (t *table) flush(ctx context.Context) error {
 	return err
 }
 
-// statement inserts as many rows as wait.
+// statement inserts as many rows as wait, and resets what is there to how it
+// would be after a push.
 func (t *table) statement() string {
 	one := "(?" + strings.Repeat(", ?", strings.Count(t.columns, ",")) + ")"
-	return fmt.Sprintf("INSERT INTO %s (%s) VALUES %s%s ON CONFLICT DO NOTHING", t.name, t.columns, one, strings.Repeat(", "+one, t.rows-1))
+	return fmt.Sprintf("INSERT OR REPLACE INTO %s (%s) VALUES %s%s", t.name, t.columns, one, strings.Repeat(", "+one, t.rows-1))
 }
