@@ -126,6 +126,16 @@ func (s *server) cpu() time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
+// rest waits until the server does nothing any more: after a crash it looks
+// through its files while it serves already.
+func (s *server) rest(ctx context.Context) error {
+	for before := time.Duration(-1); before != s.cpu() && ctx.Err() == nil; {
+		before = s.cpu()
+		time.Sleep(time.Second)
+	}
+	return ctx.Err()
+}
+
 // peak is the most memory that the server ever had resident.
 func (s *server) peak() int64 {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))

@@ -184,6 +184,9 @@ func (b sites) gets(ctx context.Context) error {
 		return err
 	}
 	defer small.stop()
+	if err := errors.Join(large.rest(ctx), small.rest(ctx)); err != nil {
+		return err
+	}
 	var took [2][]latencies
 	n := pullRate * int(b.sizes.paced/time.Second)
 	on := func(i int, l *site, s *server) side {
