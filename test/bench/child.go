@@ -25,6 +25,8 @@ type sample struct {
 	peak int64         // resident bytes at most
 	read int64         // bytes that read(2) and its kin returned, cached or not
 	disk int64         // bytes that had to come from the disk
+
+	syncs int64 // calls that waited for the disk
 }
 
 // run runs a program to its end and tells what it took. Its peak is at least
@@ -124,18 +126,32 @@ func (s *server) cpu() time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
+// rest waits until the server does nothing any more: after a crash it looks
+// through its files while it serves already.
+func (s *server) rest(ctx context.Context) error {
+	for before := time.Duration(-1); before != s.cpu() && ctx.Err() == nil; {
+		before = s.cpu()
+		time.Sleep(time.Second)
+	}
+	return ctx.Err()
+}
+
 // peak is the most memory that the server ever had resident.
 func (s *server) peak() int64 {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	return field(b, "VmHWM:") * kib
 }
 
-// settle writes out everything that earlier runs left to be written; with
-// cold, it also empties the page cache.
-func settle(cold bool) error {
-	syscall.Sync()
-	if !cold {
-		return nil
+// settle writes out everything that earlier runs left to be written on the
+// file system of the bench; with cold, it also empties the page cache.
+func (b *bench) settle(cold bool) error {
+	dir, err := os.Open(b.dir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := unix.Syncfs(int(dir.Fd())); err != nil || !cold {
+		return err
 	}
 	return os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0)
 }

@@ -48,8 +48,7 @@ func (b *bench) creates(ctx context.Context) error {
 }
 
 func (b *bench) created(name string, landfall, other []sample, bound float64) {
-	seconds := func(s []sample) string { return fmt.Sprintf("%.2f s", median(s, wall)) }
-	f := figure{name: name, landfall: seconds(landfall), reference: seconds(other), bound: bound, atLeast: true}
+	f := figure{name: name, landfall: seconds(median(landfall, wall)), reference: seconds(median(other, wall)), bound: bound, atLeast: true}
 	b.table.figure(compared(f, landfall, other, speed))
 }
 
@@ -101,7 +100,7 @@ func (b *bench) creating(ctx context.Context, c *content, host, list string) (*c
 // upstream's files are in the page cache.
 func (t *creating) fresh(do side) side {
 	return func() (sample, error) {
-		if err := errors.Join(os.RemoveAll(t.out), settle(false), os.Mkdir(t.out, 0o755)); err != nil {
+		if err := errors.Join(os.RemoveAll(t.out), t.settle(false), os.Mkdir(t.out, 0o755)); err != nil {
 			return sample{}, err
 		}
 		s, err := do()

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -90,6 +91,13 @@ func (b *bench) list(ctx context.Context, c *content, host string) (file string,
 	return file, os.WriteFile(file, names, 0o644)
 }
 
+// upstreamHost is where the last list's names come from.
+func (b *bench) upstreamHost() (string, error) {
+	list, err := os.ReadFile(filepath.Join(b.dir, "list"))
+	host, _, _ := strings.Cut(string(list), "/")
+	return host, err
+}
+
 // importing is one bundle on its way into two places.
 type importing struct {
 	*bench
@@ -131,14 +139,14 @@ func (i *importing) rate(name string, unique int64, s [][]sample, bound float64)
 // rounds runs both sides into nothing.
 func (i *importing) rounds(ctx context.Context, cold bool) ([][]sample, error) {
 	landfall := func() (sample, error) {
-		if err := errors.Join(os.RemoveAll(i.data), settle(cold)); err != nil {
+		if err := errors.Join(os.RemoveAll(i.data), i.settle(cold)); err != nil {
 			return sample{}, err
 		}
 		return i.run(ctx)
 	}
 	reference := func() (sample, error) {
 		defer os.RemoveAll(i.reference)
-		if err := settle(cold); err != nil {
+		if err := i.settle(cold); err != nil {
 			return sample{}, err
 		}
 		return run(ctx, i.self, "reference", i.bundle, i.reference)
@@ -148,7 +156,7 @@ func (i *importing) rounds(ctx context.Context, cold bool) ([][]sample, error) {
 
 // after measures one more first import for its disk, then the same again.
 func (i *importing) after(ctx context.Context, unique int64, first float64) error {
-	if err := errors.Join(os.RemoveAll(i.data), settle(true)); err != nil {
+	if err := errors.Join(os.RemoveAll(i.data), i.settle(true)); err != nil {
 		return err
 	}
 	most := watch(i.dir)
@@ -176,7 +184,7 @@ func (i *importing) after(ctx context.Context, unique int64, first float64) erro
 // that is plugged in a second time.
 func (i *importing) again(ctx context.Context, first float64) error {
 	samples, err := rounds(i.bench.rounds, func() (sample, error) {
-		if err := errors.Join(settle(false), evict(i.bundle)); err != nil {
+		if err := errors.Join(i.settle(false), evict(i.bundle)); err != nil {
 			return sample{}, err
 		}
 		return i.run(ctx)

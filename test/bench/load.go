@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,8 +16,8 @@ import (
 
 // target is something to GET, and how many bytes the answer has to have.
 type target struct {
-	path string
-	size int64
+	Path string
+	Size int64
 }
 
 // client is one kept-alive connection. It speaks just enough HTTP/1.1 to cost
@@ -38,30 +39,47 @@ func dial(ctx context.Context, host string) (*client, error) {
 // get asks for t and leaves the body to be read.
 func (c *client) get(t target) error {
 	const accept = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, */*"
-	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nAccept: %s\r\n\r\n", t.path, c.host, accept); err != nil {
+	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nAccept: %s\r\n\r\n", t.Path, c.host, accept); err != nil {
 		return err
 	}
-	status, length := "", int64(-1)
+	a, err := c.answer()
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.Path, err)
+	}
+	if a.status != "200 OK" || a.length != t.Size {
+		return fmt.Errorf("%s: %s, %d bytes instead of %d", t.Path, a.status, a.length, t.Size)
+	}
+	return nil
+}
+
+// answer is what the head of an answer says.
+type answer struct {
+	status   string // 200 OK
+	length   int64  // -1: not told
+	location string
+}
+
+func (c *client) answer() (answer, error) {
+	a := answer{length: -1}
 	for {
 		line, err := c.r.ReadSlice('\n')
 		if err != nil {
-			return fmt.Errorf("%s: %w", t.path, err)
+			return a, err
 		}
 		line = bytes.TrimRight(line, "\r\n")
 		if len(line) == 0 {
-			break
+			return a, nil
 		}
-		if status == "" {
-			status = string(line)
+		if a.status == "" {
+			a.status = strings.TrimPrefix(string(line), "HTTP/1.1 ")
 		}
-		if key, value, _ := bytes.Cut(line, []byte(": ")); bytes.EqualFold(key, []byte("Content-Length")) {
-			length, _ = strconv.ParseInt(string(value), 10, 64)
+		switch key, value, _ := bytes.Cut(line, []byte(": ")); {
+		case bytes.EqualFold(key, []byte("Content-Length")):
+			a.length, _ = strconv.ParseInt(string(value), 10, 64)
+		case bytes.EqualFold(key, []byte("Location")):
+			a.location = string(value)
 		}
 	}
-	if status != "HTTP/1.1 200 OK" || length != t.size {
-		return fmt.Errorf("%s: %s, %d bytes instead of %d", t.path, status, length, t.size)
-	}
-	return nil
 }
 
 // fetch asks for t and throws the body away.
@@ -69,11 +87,11 @@ func (c *client) fetch(t target) error {
 	if err := c.get(t); err != nil {
 		return err
 	}
-	for left := t.size; left > 0; {
+	for left := t.Size; left > 0; {
 		n, err := c.r.Discard(int(min(left, gib)))
 		left -= int64(n)
 		if err != nil {
-			return fmt.Errorf("%s: %w", t.path, err)
+			return fmt.Errorf("%s: %w", t.Path, err)
 		}
 	}
 	return nil

@@ -1,13 +1,14 @@
 // Command bench measures Landfall's figures of speed, memory and disk, each
-// against a physical reference that runs in the same minutes on the same
-// machine, and prints them as a Markdown table. It never judges by its exit
-// code: a missed target is a line of the table.
+// against a reference that runs in the same minutes on the same machine, and
+// prints them as a Markdown table. It never judges by its exit code: a missed
+// target is a line of the table.
 //
-//	go run . [import|create|get|all] [--quick] [--dir DIR] [--pairs N]
+//	go run . [import|create|get|distribution|large|busy|all] [--quick] [--dir DIR] [--keep DIR] [--pairs N]
 //
 // It drives the real binary: $LANDFALL_BIN, or one built from ../.. . It wants
-// a quiet machine, root (to drop the page cache) and 20 GiB of free disk below
-// DIR; --quick wants 2 GiB and gives figures that only show that it works.
+// a quiet machine, root (to drop the page cache), skopeo, strace and 20 GiB of
+// free disk below DIR; --quick wants 2 GiB and gives figures that only show
+// that it works.
 //
 // A part measures one promise. A side is one of the programs compared in it. A
 // round is one run of each side, in turn; who goes first changes from round to
@@ -24,6 +25,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -41,7 +43,7 @@ func main() {
 // the parts that a person asks for.
 func command(ctx context.Context, args []string) error {
 	children := map[string]func(context.Context, []string) error{
-		"upstream": upstream, "files": files, "reference": reference,
+		"upstream": upstream, "files": files, "reference": reference, "readers": readers,
 	}
 	if len(args) > 0 && children[args[0]] != nil {
 		return children[args[0]](ctx, args[1:])
@@ -53,19 +55,42 @@ func command(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "small content, short runs: does it work?")
 	dir := flags.String("dir", os.TempDir(), "where to put content; on a disk, not in memory")
+	keep := flags.String("keep", "", "`folder` where the content of large stays for the next run")
 	rounds := flags.Int("pairs", 3, "rounds of each comparison")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if !slices.Contains([]string{"import", "create", "get", "all"}, part) || flags.NArg() > 0 {
-		return fmt.Errorf("unknown part %q %q: import, create, get or all", part, flags.Args())
+	if !slices.Contains(partNames(), part) || flags.NArg() > 0 {
+		return fmt.Errorf("unknown part %q %q: %s", part, flags.Args(), strings.Join(partNames(), ", "))
 	}
-	return measure(ctx, part, *dir, *rounds, *quick)
+	b := &bench{rounds: *rounds, keep: *keep, sizes: full}
+	if *quick {
+		b.sizes = small
+	}
+	return b.measure(ctx, part, *dir, *quick)
+}
+
+// parts are the promises, in the order of their tables.
+var parts = []struct {
+	name string
+	run  func(*bench, context.Context) error
+}{
+	{"import", (*bench).imports}, {"create", (*bench).creates}, {"get", (*bench).gets},
+	{"distribution", (*bench).distributions}, {"large", (*bench).larges}, {"busy", (*bench).busies},
+}
+
+func partNames() []string {
+	names := []string{"all"}
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return names
 }
 
 // bench is one run of the program.
 type bench struct {
 	dir      string // removed at the end
+	keep     string // not removed; "" for nothing to keep
 	self     string // this program, for its children
 	landfall string
 	rounds   int
@@ -73,16 +98,11 @@ type bench struct {
 	table    table
 }
 
-func measure(ctx context.Context, part, dir string, rounds int, quick bool) error {
-	dir, err := os.MkdirTemp(dir, "landfall-bench-")
-	if err != nil {
+func (b *bench) measure(ctx context.Context, part, dir string, quick bool) (err error) {
+	if b.dir, err = os.MkdirTemp(dir, "landfall-bench-"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	b := &bench{dir: dir, rounds: rounds, sizes: full}
-	if quick {
-		b.sizes = small
-	}
+	defer os.RemoveAll(b.dir)
 	if b.self, err = os.Executable(); err != nil {
 		return err
 	}
@@ -90,20 +110,16 @@ func measure(ctx context.Context, part, dir string, rounds int, quick bool) erro
 		return err
 	}
 	b.table.head(part, quick)
-	for _, p := range []struct {
-		name string
-		run  func(context.Context) error
-	}{{"import", b.imports}, {"create", b.creates}, {"get", b.gets}} {
+	defer b.table.print(os.Stdout)
+	for _, p := range parts {
 		if part != "all" && part != p.name {
 			continue
 		}
 		b.table.part(p.name)
-		if err := p.run(ctx); err != nil {
-			b.table.print(os.Stdout)
+		if err := p.run(b, ctx); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	b.table.print(os.Stdout)
 	return nil
 }
 

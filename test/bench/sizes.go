@@ -31,6 +31,11 @@ type sizes struct {
 	load     time.Duration // get: how long one run asks for small blobs or manifests
 	readers  int           // get: how many slow readers
 	patience time.Duration // get: how long they read
+
+	push int64 // distribution: the blob that is pushed
+
+	crowd, few int           // large: images of the large store and of the small one
+	paced      time.Duration // large, busy: how long one run of steady readers takes
 }
 
 var full = sizes{
@@ -39,6 +44,8 @@ var full = sizes{
 	images: 24, bases: layers{4, 48 * mib}, own: []layers{{1, 24 * mib}, {1, 12 * mib}, {1, 4 * mib}, {2, 128 * kib}},
 	big: gib, bigGets: 8, tiny: layers{2000, 64 * kib}, load: 5 * time.Second,
 	readers: 200, patience: 10 * time.Second,
+	push:  512 * mib,
+	crowd: 100_000, few: 1000, paced: 10 * time.Second,
 }
 
 var small = sizes{
@@ -47,4 +54,6 @@ var small = sizes{
 	images: 8, bases: layers{2, 12 * mib}, own: []layers{{1, 6 * mib}, {1, 3 * mib}, {1, mib}, {2, 32 * kib}},
 	big: 256 * mib, bigGets: 8, tiny: layers{400, 64 * kib}, load: 2 * time.Second,
 	readers: 200, patience: 4 * time.Second,
+	push:  64 * mib,
+	crowd: 2000, few: 100, paced: 3 * time.Second,
 }

@@ -66,9 +66,21 @@ func (t *table) figure(f figure) {
 	say("  %s: %s%s %s %s", f.name, f.unit(f.measured), f.spread, target, verdict)
 }
 
+// missing is a line for what could not be measured.
+func (t *table) missing(name string, err error) {
+	reason := err.Error()
+	if _, said, ok := strings.Cut(reason, "landfall: "); ok { // the rest repeats the command
+		reason = said
+	}
+	reason, _, _ = strings.Cut(reason, "\n")
+	t.add("| %s | not measured: %s | | | | | |", name, strings.ReplaceAll(reason, "|", "/"))
+	say("  %s: not measured: %s", name, reason)
+}
+
 func ratio(v float64) string   { return fmt.Sprintf("%.2f ×", v) }
 func percent(v float64) string { return fmt.Sprintf("%.2f %%", v*100) }
 func memory(v float64) string  { return size(int64(v)) }
+func seconds(v float64) string { return fmt.Sprintf("%.2f s", v) }
 
 func size(n int64) string {
 	switch {
@@ -110,9 +122,13 @@ func compared(f figure, a, b []sample, of func(sample) float64) figure {
 		ratios = append(ratios, of(a[i])/of(b[i]))
 	}
 	f.measured, f.unit = middle(ratios), ratio
-	f.spread = fmt.Sprintf(" (%.2f–%.2f)", slices.Min(ratios), slices.Max(ratios))
+	f.spread = spread(ratios)
 	f.cpu = fmt.Sprintf("%.2f / %.2f", median(a, cpu), median(b, cpu))
 	return f
+}
+
+func spread(ratios []float64) string {
+	return fmt.Sprintf(" (%.2f–%.2f)", slices.Min(ratios), slices.Max(ratios))
 }
 
 func wall(s sample) float64  { return s.wall.Seconds() }
