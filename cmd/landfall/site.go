@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/landfall-dev/landfall/internal/priority"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/remote"
 	"github.com/landfall-dev/landfall/registry/store"
@@ -83,6 +84,7 @@ func (f *siteFlags) hold(ctx context.Context) (release func(), err error) {
 	if f.found == "" {
 		return func() {}, nil
 	}
+	priority.Lower() // the appliance's clients come first
 	client, err := api.NewClient(api.ClientOptions{Server: f.found, CAFile: f.ca})
 	if err != nil {
 		return nil, err

@@ -170,7 +170,7 @@ func (c *collector) survey(ctx context.Context) error {
 	return c.readTrash(ctx)
 }
 
-// surveyManifests returns the manifests that go.
+// surveyManifests returns the manifests that go; a dry run only counts them.
 func (c *collector) surveyManifests(ctx context.Context) (gone []row, err error) {
 	var r row
 	err = each(ctx, c.db.Read, []any{&r.repository, &r.digest}, func() {
@@ -178,7 +178,9 @@ func (c *collector) surveyManifests(ctx context.Context) (gone []row, err error)
 			t.KeptManifests++
 		} else {
 			t.FreedManifests++
-			gone = append(gone, r)
+			if !c.opts.DryRun {
+				gone = append(gone, r)
+			}
 		}
 	}, `SELECT repository_id, digest FROM repository_manifests`)
 	return gone, err
@@ -317,17 +319,12 @@ func (c *collector) sweepBlobPage(ctx context.Context, page []row) error {
 	var bytes int64
 	err := c.writeAnyway(ctx, c.db.WriteSoon, func(tx *sql.Tx) error {
 		keys, bytes = nil, 0
-		for _, r := range page {
-			if c.stays(r) {
-				continue
-			}
-			if err := trashBlob(ctx, tx, r.repository, r.digest); err != nil {
-				return err
-			}
+		gone := slices.DeleteFunc(slices.Clone(page), c.stays)
+		for _, r := range gone {
 			keys = append(keys, blobKey(c.marks.paths[r.repository], r.digest))
 			bytes += r.size
 		}
-		return nil
+		return trashBlobs(ctx, tx, gone)
 	})
 	c.cache.forget(keys...)
 	c.collecting.advance(int64(len(keys)), bytes)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -123,14 +124,38 @@ func trashManifest(ctx context.Context, tx *sql.Tx, repository int64, d digest.D
 	return unlinkManifest(ctx, tx, repository, d)
 }
 
-func trashBlob(ctx context.Context, tx *sql.Tx, repository int64, d digest.Digest) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO trash (repository_id, digest, kind, tag, named, trashed_at)
-		VALUES (?1, ?2, 'blob', '', 0, ?3) ON CONFLICT DO UPDATE SET trashed_at = excluded.trashed_at`, repository, d.String(), now())
-	if err != nil {
-		return err
+// trashBlobs takes blobs out of repositories, in three statements however many
+// they are.
+func trashBlobs(ctx context.Context, tx *sql.Tx, rows []row) error {
+	if len(rows) == 0 {
+		return nil
 	}
-	return unlinkBlob(ctx, tx, repository, d)
+	var pairs, digests []any
+	for _, r := range rows {
+		pairs = append(pairs, r.repository, r.digest.String())
+		digests = append(digests, r.digest.String())
+	}
+	values := strings.TrimSuffix(strings.Repeat("(?, ?), ", len(rows)), ", ")
+	for _, step := range []struct {
+		query string
+		args  []any
+	}{
+		{`WITH gone (repository_id, digest) AS (VALUES ` + values + `)
+			INSERT INTO trash (repository_id, digest, kind, tag, named, trashed_at)
+			SELECT repository_id, digest, 'blob', '', 0, ? FROM gone WHERE true ON CONFLICT DO UPDATE SET trashed_at = excluded.trashed_at`, append(pairs[:len(pairs):len(pairs)], now())},
+		{`DELETE FROM repository_blobs WHERE (repository_id, digest) IN (VALUES ` + values + `)`, pairs},
+		{`UPDATE blobs SET unlinked_at = ? WHERE digest IN (` + placeholders(len(rows)) + `)
+			AND NOT EXISTS (SELECT 1 FROM repository_blobs rb WHERE rb.digest = blobs.digest)`, append([]any{now()}, digests...)},
+	} {
+		if _, err := tx.ExecContext(ctx, step.query, step.args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// placeholders are n question marks, at least one.
+func placeholders(n int) string { return "?" + strings.Repeat(", ?", n-1) }
 
 // unlinkManifest takes a manifest out of a repository; ErrNotFound when it is
 // not there.
@@ -212,31 +237,38 @@ func (s *Store) stale(ctx context.Context, after int64, cutoff time.Time) (page 
 func (s *Store) eraseBlobs(ctx context.Context, page []stale, done *Erased) error {
 	s.content.Lock()
 	defer s.content.Unlock()
-	var gone []stale
+	gone := map[digest.Digest]bool{}
 	err := s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error {
-		gone = nil
+		clear(gone)
+		var args []any
 		for _, b := range page {
-			if s.guard.isLeased(b.digest) {
-				continue
+			if !s.guard.isLeased(b.digest) {
+				args = append(args, b.digest.String())
 			}
-			err := mustAffect(tx.ExecContext(ctx, `DELETE FROM blobs WHERE digest = ? AND unlinked_at IS NOT NULL`, b.digest.String()))
-			if errors.Is(err, registry.ErrNotFound) {
-				continue // linked again
-			}
-			if err == nil {
-				_, err = tx.ExecContext(ctx, `DELETE FROM damaged WHERE digest = ?`, b.digest.String())
-			}
-			if err != nil {
-				return err
-			}
-			gone = append(gone, b)
 		}
-		return nil
+		if len(args) == 0 {
+			return nil
+		}
+		var d digest.Digest
+		err := each(ctx, tx, []any{&d}, func() { gone[d] = true }, `DELETE FROM blobs
+			WHERE unlinked_at IS NOT NULL AND digest IN (`+placeholders(len(args))+`) RETURNING digest`, args...)
+		if err == nil && s.damaged.Load() > 0 {
+			_, err = tx.ExecContext(ctx, `DELETE FROM damaged WHERE kind = 'blob' AND digest NOT IN (SELECT digest FROM blobs)`)
+		}
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	for _, b := range gone {
+	return s.removeFiles(ctx, page, gone, done)
+}
+
+// removeFiles removes the files of blobs whose rows are gone.
+func (s *Store) removeFiles(ctx context.Context, page []stale, gone map[digest.Digest]bool, done *Erased) error {
+	for _, b := range page {
+		if !gone[b.digest] {
+			continue // leased, or linked again
+		}
 		for _, path := range []string{s.blobPath(b.digest), s.quarantinePath(b.digest)} {
 			if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return err // found again by the next start that reconciles

@@ -82,7 +82,7 @@ func (s *Store) linkedSizes(ctx context.Context, repository string, blobs []regi
 	rows, err := s.db.Read.QueryContext(ctx, `SELECT b.digest, b.size FROM repositories r
 		JOIN repository_blobs rb ON rb.repository_id = r.id
 		JOIN blobs b ON b.digest = rb.digest
-		WHERE r.path = ? AND rb.digest IN (?`+strings.Repeat(", ?", len(blobs)-1)+`)`, args...)
+		WHERE r.path = ? AND rb.digest IN (`+placeholders(len(blobs))+`)`, args...)
 	if err != nil {
 		return nil, err
 	}
