@@ -21,12 +21,13 @@ import (
 // Sets hold fingerprints: 16 bytes instead of a digest's 71 and a path.
 type guard struct {
 	seeds [2]maphash.Seed
+	start time.Time // has the clock that nobody can set
 	lease time.Duration
 
 	mu      sync.Mutex // protects the fields below
-	leases  map[fingerprint]time.Time
+	leases  map[fingerprint]age
 	prune   int                 // so many leases may there be before old ones are looked for
-	holds   map[*int]time.Time  // imports and backups under way, which no lease outlives
+	holds   map[*int]age        // imports and backups under way: no lease ends before they do
 	live    liveSet             // after the cut: what stays; nil otherwise
 	arrived map[occurrence]bool // while marking: what came or was leased, true once it is marked; nil otherwise
 }
@@ -46,8 +47,13 @@ type fingerprint [2]uint64
 
 func newGuard(lease time.Duration) *guard {
 	return &guard{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, lease: lease,
-		leases: map[fingerprint]time.Time{}, prune: 4096, holds: map[*int]time.Time{}}
+		start: time.Now(), leases: map[fingerprint]age{}, prune: 4096, holds: map[*int]age{}}
 }
+
+// age is a time since the guard's start: a third of a time.Time.
+type age time.Duration
+
+func (g *guard) now() age { return age(time.Since(g.start)) }
 
 func (g *guard) hash(text string) fingerprint {
 	return fingerprint{maphash.String(g.seeds[0], text), maphash.String(g.seeds[1], text)}
@@ -68,11 +74,11 @@ func (g *guard) answer(path string, d digest.Digest) bool {
 	if g.live != nil && !g.live.has(pair(g.hash(path), h)) && !g.leased(h) {
 		return false
 	}
-	g.leases[h] = time.Now()
+	g.leases[h] = g.now()
 	g.note(occurrence{"", d})
 	if len(g.leases) > g.prune {
 		cutoff := g.cutoff()
-		maps.DeleteFunc(g.leases, func(_ fingerprint, at time.Time) bool { return at.Before(cutoff) })
+		maps.DeleteFunc(g.leases, func(_ fingerprint, at age) bool { return at < cutoff })
 		g.prune = max(4096, 2*len(g.leases))
 	}
 	return true
@@ -90,7 +96,7 @@ func (g *guard) arrive(path string, d digest.Digest) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	h := g.hash(string(d))
-	g.leases[h] = time.Now()
+	g.leases[h] = g.now()
 	g.note(occurrence{path, d})
 	if g.live != nil {
 		g.live[pair(g.hash(path), h)] = struct{}{}
@@ -114,16 +120,14 @@ func (g *guard) isLeased(d digest.Digest) bool {
 
 func (g *guard) leased(h fingerprint) bool {
 	at, ok := g.leases[h]
-	return ok && !at.Before(g.cutoff())
+	return ok && at >= g.cutoff()
 }
 
 // cutoff is the moment after which leases count.
-func (g *guard) cutoff() time.Time {
-	cutoff := time.Now().Add(-g.lease)
+func (g *guard) cutoff() age {
+	cutoff := g.now() - age(g.lease)
 	for _, start := range g.holds {
-		if start.Before(cutoff) {
-			cutoff = start
-		}
+		cutoff = min(cutoff, start)
 	}
 	return cutoff
 }
@@ -133,7 +137,7 @@ func (g *guard) hold() (release func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	key := new(int)
-	g.holds[key] = time.Now()
+	g.holds[key] = g.now()
 	return func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
@@ -149,12 +153,11 @@ func (s *Store) Hold() (release func()) { return s.guard.hold() }
 func (g *guard) held() (since time.Time, yes bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	oldest := g.now()
 	for _, start := range g.holds {
-		if !yes || start.Before(since) {
-			since, yes = start, true
-		}
+		oldest, yes = min(oldest, start), true
 	}
-	return since, yes
+	return g.start.Add(time.Duration(oldest)), yes
 }
 
 // startMarking begins to note what arrives.
