@@ -5,6 +5,8 @@ import (
 	"path"
 	"sync"
 	"syscall"
+	"testing"
+	"time"
 )
 
 // op is a kind of operation on a disk; kinds can be added up to a set.
@@ -79,6 +81,20 @@ func (fs *faults) lift() []string {
 	defer fs.mu.Unlock()
 	fs.fault = nil
 	return fs.log
+}
+
+// await returns when an operation is about to fail or is held.
+func (fs *faults) await(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		fs.mu.Lock()
+		reached := fs.fault != nil && fs.seen >= fs.fault.nth
+		fs.mu.Unlock()
+		if reached {
+			return
+		}
+	}
+	t.Fatal("the operation that shall fail does not come")
 }
 
 // check decides about an operation before it is done. It returns the fault

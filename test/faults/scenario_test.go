@@ -30,7 +30,7 @@ type scenario struct {
 // rounds is how many rounds are worth their time. A command that gets a 500
 // asks again for seconds.
 func (sc scenario) rounds(e expect) int {
-	if strings.HasPrefix(sc.name, "import") && e.status == http.StatusInternalServerError {
+	if strings.HasPrefix(sc.name, "import") && e.errno == syscall.EIO {
 		return 12
 	}
 	return 100
@@ -188,22 +188,27 @@ func exitOf(r result) error {
 
 // expect is how a fault has to be answered.
 type expect struct {
-	errno  syscall.Errno
-	status int
-	exits  []int
-	cause  []string // one of them is in the site's log, or in a command's message
+	errno    syscall.Errno
+	statuses []int
+	exits    []int
+	cause    []string // one of them is in the site's log, or in a command's message
 }
 
 var (
-	full   = expect{syscall.ENOSPC, http.StatusInsufficientStorage, []int{exitNoSpace}, []string{"no space left", "disk is full", "not enough space"}}
-	broken = expect{syscall.EIO, http.StatusInternalServerError, []int{exitFailed, exitUnreachable}, []string{"input/output error", "I/O error"}}
+	full   = expect{syscall.ENOSPC, []int{http.StatusInsufficientStorage}, []int{exitNoSpace}, []string{"no space left", "disk is full", "not enough space"}}
+	quota  = expect{syscall.EDQUOT, []int{http.StatusInsufficientStorage}, []int{exitNoSpace}, []string{"quota exceeded", "not enough space"}}
+	broken = expect{syscall.EIO, []int{http.StatusInternalServerError}, []int{exitFailed, exitUnreachable}, []string{"input/output error", "I/O error"}}
 )
 
-// at is what is expected of a fault at one operation. SQLite keeps no error
-// number of a sync that fails: a full disk is an I/O error then.
+// at is what is expected of a fault at one operation. SQLite keeps the error
+// number of a write to a full disk, and of nothing else: the rest may be an
+// I/O error.
 func (e expect) at(operation string) expect {
-	if strings.HasPrefix(operation, "fsync") && strings.Contains(operation, "landfall.db") {
-		return broken
+	kept := e.errno == syscall.ENOSPC && strings.HasPrefix(operation, "write") && !strings.HasSuffix(operation, "-shm")
+	if strings.Contains(operation, "landfall.db") && !kept {
+		e.statuses = slices.Concat(e.statuses, broken.statuses)
+		e.exits = slices.Concat(e.exits, broken.exits)
+		e.cause = slices.Concat(e.cause, broken.cause, []string{"unable to open database file"})
 	}
 	return e
 }
@@ -215,8 +220,8 @@ func (e expect) objection(err error, log string) string {
 	var exit *exitError
 	said := log
 	switch {
-	case errors.As(err, &status) && status.status != e.status:
-		return fmt.Sprintf("want HTTP %d", e.status)
+	case errors.As(err, &status) && !slices.Contains(e.statuses, status.status):
+		return fmt.Sprintf("want HTTP %d", e.statuses)
 	case errors.As(err, &status) && !strings.Contains(status.body, `"message":"`):
 		return "without a message"
 	case errors.As(err, &exit) && !slices.Contains(e.exits, exit.code):

@@ -14,6 +14,8 @@ import (
 var upstream struct {
 	sync.Once
 	daemon *daemon
+
+	bundling sync.Mutex // one bundle is made at a time, and once
 }
 
 // startUpstream returns a client of the upstream.
@@ -52,11 +54,14 @@ func carried(t *testing.T, i image) image {
 // long as the tests.
 func bundleOf(t *testing.T, images ...image) string {
 	t.Helper()
+	startUpstream(t)
+	upstream.bundling.Lock()
+	defer upstream.bundling.Unlock()
 	file := filepath.Join(os.TempDir(), digestOf(images[0].manifest)[7:27]+".bundle")
 	if _, err := os.Stat(file); err == nil {
 		return file
 	}
-	up := startUpstream(t)
+	up := client{upstream.daemon.address}
 	args := []string{"bundle", "create", "--plain-http", "-o", file}
 	for _, i := range images {
 		if err := up.push(i); err != nil {
