@@ -22,9 +22,9 @@ func TestImport(t *testing.T) {
 		expect
 		fault
 	}{
-		{"full", 60, full, fault{ops: grows, errno: syscall.ENOSPC, lose: true}},
-		{"broken", 30, broken, fault{ops: opWrite | opFsync, errno: syscall.EIO, lose: true}},
-		{"broken once", 50, broken, fault{ops: opWrite | opFsync, errno: syscall.EIO, lose: true, once: true}},
+		{"full", 36, full, fault{ops: grows, errno: syscall.ENOSPC, lose: true}},
+		{"broken", 16, broken, fault{ops: opWrite | opFsync, errno: syscall.EIO, lose: true}},
+		{"broken once", 24, broken, fault{ops: opWrite | opFsync, errno: syscall.EIO, lose: true, once: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

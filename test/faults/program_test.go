@@ -84,9 +84,9 @@ type daemon struct {
 var servingLine = regexp.MustCompile(`serving http://(\S+) from`)
 
 // serve starts a site until the test ends or it is stopped.
-func serve(t *testing.T, data string) *daemon {
+func serve(t *testing.T, data string, args ...string) *daemon {
 	t.Helper()
-	d, err := tryServe(t, data)
+	d, err := tryServe(t, data, args...)
 	if err != "" {
 		t.Fatal(err)
 	}
@@ -95,9 +95,9 @@ func serve(t *testing.T, data string) *daemon {
 
 // tryServe is serve for a site that may refuse to start; it then returns what
 // it printed.
-func tryServe(t *testing.T, data string) (*daemon, string) {
+func tryServe(t *testing.T, data string, args ...string) (*daemon, string) {
 	t.Helper()
-	d, err := startDaemon(data)
+	d, err := startDaemon(data, args...)
 	if d != nil {
 		t.Cleanup(func() {
 			d.end(t, syscall.SIGKILL)
@@ -114,13 +114,13 @@ func tryServe(t *testing.T, data string) (*daemon, string) {
 }
 
 // startDaemon waits until a site serves or has ended.
-func startDaemon(data string) (*daemon, error) {
+func startDaemon(data string, args ...string) (*daemon, error) {
 	logFile, err := os.CreateTemp("", "log-")
 	if err != nil {
 		return nil, err
 	}
 	d := &daemon{log: logFile.Name(), done: make(chan struct{})}
-	d.cmd = exec.Command(os.Getenv(binaryEnv), "serve", "--data", data, "--listen", "127.0.0.1:0")
+	d.cmd = exec.Command(os.Getenv(binaryEnv), append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0"}, args...)...)
 	d.cmd.Stdout, d.cmd.Stderr = logFile, logFile
 	if err := errors.Join(d.cmd.Start(), logFile.Close()); err != nil {
 		return nil, err

@@ -10,7 +10,8 @@ import (
 )
 
 // A blob that cannot be read is never a whole answer, wherever in it the disk
-// fails; the rest of the site goes on, and a disk that is well again serves it.
+// fails; the rest of the site goes on, and a push on a disk that is well again
+// mends it.
 func TestUnreadableBlob(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -38,6 +39,10 @@ func TestUnreadableBlob(t *testing.T) {
 			}
 		default:
 			t.Errorf("read %d of %s fails, and the answer is whole: %d bytes", nth, path, len(a.body))
+		}
+		// It counts as damaged now, until somebody brings it again.
+		if err := s.push(i); err != nil {
+			t.Errorf("again, after read %d has failed: %v", nth, err)
 		}
 		s.checkLedger(t)
 	}
@@ -68,6 +73,9 @@ func TestBlobThatDoesNotOpen(t *testing.T) {
 	}
 	if said := string(a.body) + s.daemon.read()[before:]; !strings.Contains(said, "input/output error") {
 		t.Errorf("the reason is nowhere: %s", said)
+	}
+	if err := s.push(i); err != nil {
+		t.Error(err)
 	}
 	s.checkLedger(t)
 }

@@ -20,6 +20,7 @@ type site struct {
 	client
 	disk    *disk
 	data    string
+	args    []string // of serve
 	daemon  *daemon
 	ledger  map[string]image // by name
 	stored  map[string]bool  // digests of blobs that may be in files
@@ -38,7 +39,7 @@ func newSite(t *testing.T) *site {
 
 func (s *site) start(t *testing.T) {
 	t.Helper()
-	s.daemon = serve(t, s.data)
+	s.daemon = serve(t, s.data, s.args...)
 	s.client = client{address: s.daemon.address}
 }
 
@@ -103,7 +104,7 @@ func (s *site) stray(t *testing.T) []string {
 func (s *site) judge(path, name string) string {
 	top, _, _ := strings.Cut(name, "/")
 	switch {
-	case slices.Contains([]string{"lock", "running", "landfall.db", "landfall.db-wal", "landfall.db-shm", "landfall.sock"}, name):
+	case slices.Contains([]string{"lock", "running", "ballast", "landfall.db", "landfall.db-wal", "landfall.db-shm", "landfall.sock"}, name):
 		return ""
 	case top != "blobs":
 		return " is left"
