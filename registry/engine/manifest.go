@@ -36,11 +36,9 @@ func (e *Engine) putManifest(w http.ResponseWriter, r *http.Request, t *target) 
 	if err != nil {
 		return err
 	}
-	for _, tag := range names {
-		ref := registry.Ref{Repository: repository, Tag: tag, Digest: d.Digest}
-		if err := e.storeManifest(r, t, ref, d, content); err != nil {
-			return err
-		}
+	ref := registry.Ref{Repository: repository, Digest: d.Digest}
+	if err := e.storeManifest(r, t, ref, names, d, content); err != nil {
+		return err
 	}
 	h := w.Header()
 	h["Oci-Tag"] = t.query["tag"]
@@ -118,8 +116,8 @@ func (t *target) describeManifest(contentType string, content []byte) (registry.
 // storeManifest puts a manifest. Blobs that the repository lacks but that
 // reads of the same name show, see candidate, are mounted first: the client
 // was told that they are there.
-func (e *Engine) storeManifest(r *http.Request, t *target, ref registry.Ref, d registry.Descriptor, content []byte) error {
-	err := e.store.PutManifest(r.Context(), ref, d, content)
+func (e *Engine) storeManifest(r *http.Request, t *target, ref registry.Ref, tags []string, d registry.Descriptor, content []byte) error {
+	err := e.store.PutTagged(r.Context(), ref, tags, d, content)
 	var incomplete *store.IncompleteError
 	if !errors.As(err, &incomplete) {
 		return err
@@ -138,5 +136,5 @@ func (e *Engine) storeManifest(r *http.Request, t *target, ref registry.Ref, d r
 			return found
 		}
 	}
-	return e.store.PutManifest(r.Context(), ref, d, content)
+	return e.store.PutTagged(r.Context(), ref, tags, d, content)
 }

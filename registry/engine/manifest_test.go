@@ -96,3 +96,19 @@ func TestSparseIndex(t *testing.T) {
 	s.want(201, "PUT", "/v2/x/manifests/v1", index, "Content-Type", ocispec.MediaTypeImageIndex)
 	s.want(200, "GET", "/v2/x/manifests/v1", nil)
 }
+
+// Tags that are pushed together are set together: a rule that forbids one of
+// them forbids all.
+func TestTagsTogether(t *testing.T) {
+	s := newSite(t, Options{})
+	s.pushImage("a", "fixed", "first")
+	content, d := s.pushImage("a", "other", "second")
+	if err := s.store.SetPolicy(t.Context(), []byte("version: 1\nrules: [{repositories: [a], immutable: [fixed]}]\n")); err != nil {
+		t.Fatal(err)
+	}
+	a := s.want(409, "PUT", "/v2/a/manifests/"+d.String()+"?tag=new&tag=fixed", content, "Content-Type", imageType)
+	if !strings.Contains(a.String(), "immutable") {
+		t.Errorf("the answer does not say why: %s", a)
+	}
+	s.want(404, "GET", "/v2/a/manifests/new", nil)
+}

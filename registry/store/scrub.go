@@ -52,6 +52,10 @@ type pass struct {
 	Damaged  int64     `json:"damaged"`
 }
 
+// blobCost is what a blob counts on top of its bytes, for the work of finding
+// it: a pace that is gentle on large blobs is so on a million small ones.
+const blobCost = 16 << 10
+
 // scrubDocument is where a pass is remembered.
 const scrubDocument = "scrub"
 
@@ -216,6 +220,9 @@ func (c *scrubber) examine(ctx context.Context, b scrubbed) (cause error, f *os.
 		f.Close()
 		return cmp.Or(withoutPath(err), sizeError(info, b.size)), nil, nil
 	}
+	if err := wait(ctx, c.limit, blobCost); err != nil {
+		return nil, f, err
+	}
 	durable.Forget(f)
 	v := registry.NewVerifyReader(&pacedReader{ctx, f, c.limit}, registry.Descriptor{Digest: b.digest, Size: b.size})
 	err = durable.Copy(ctx, io.Discard, v)
@@ -243,28 +250,44 @@ type pacedReader struct {
 
 func (p *pacedReader) Read(b []byte) (int, error) {
 	n, err := p.r.Read(b)
-	if waitErr := p.limit.WaitN(p.ctx, min(n, durable.BufferSize)); waitErr != nil && err == nil {
-		err = waitErr
+	return n, cmp.Or(err, wait(p.ctx, p.limit, n))
+}
+
+// wait spends bytes of a limit, in steps that it allows.
+func wait(ctx context.Context, limit *rate.Limiter, bytes int) error {
+	for ; bytes > 0; bytes -= durable.BufferSize {
+		if err := limit.WaitN(ctx, min(bytes, durable.BufferSize)); err != nil {
+			return err
+		}
 	}
-	return n, err
+	return ctx.Err()
 }
 
 // scrubManifests proves the manifests, which are in the database.
 func (c *scrubber) scrubManifests(ctx context.Context) error {
-	var bad []digest.Digest
-	var d digest.Digest
-	var content []byte
-	err := each(ctx, c.db.Read, []any{&d, &content}, func() {
-		if d.Algorithm().FromBytes(content) != d {
-			bad = append(bad, d)
+	for last, more := int64(0), true; more; {
+		var bad []digest.Digest
+		var d digest.Digest
+		var content []byte
+		bytes := 0
+		more = false
+		err := each(ctx, c.db.Read, []any{&last, &d, &content}, func() {
+			more = true
+			bytes += len(content)
+			if d.Algorithm().FromBytes(content) != d {
+				bad = append(bad, d)
+			}
+		}, `SELECT rowid, digest, content FROM manifests WHERE rowid > ? ORDER BY rowid LIMIT ?`, last, scrubPage)
+		for _, d := range bad {
+			if err == nil && !c.isDamaged(ctx, d) {
+				err = c.noteDamage(ctx, d, "manifest", errManifestBytes)
+			}
 		}
-	}, `SELECT digest, content FROM manifests`)
-	for _, d := range bad {
-		if err == nil && !c.isDamaged(ctx, d) {
-			err = c.noteDamage(ctx, d, "manifest", errManifestBytes)
+		if err = cmp.Or(err, wait(ctx, c.limit, bytes)); err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 var errManifestBytes = fmt.Errorf("%w: its bytes in the database are not those of its digest", registry.ErrDigest)

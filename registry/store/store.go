@@ -240,10 +240,16 @@ func makeBlobFolders(dir string) error {
 	return nil
 }
 
+// recountGrace is how long Close waits for the comparison of files and rows;
+// the next start begins it anew otherwise.
+const recountGrace = 5 * time.Second
+
 // Close ends the store cleanly. Uploads stay for the next start.
 func (s *Store) Close() error {
-	s.stop()
+	giveUp := time.AfterFunc(recountGrace, s.stop)
 	s.recounting.Wait()
+	giveUp.Stop()
+	s.stop()
 	s.closeUploads()
 	if s.db != nil {
 		s.queries.close()

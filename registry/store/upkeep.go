@@ -50,13 +50,13 @@ func regularly(ctx context.Context, log *slog.Logger, do func(context.Context) e
 	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()
 	for {
-		if err := do(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, registry.ErrConflict) {
-			log.Error("upkeep", "err", err)
-		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-tick.C: // at the start, clients come first
+		}
+		if err := do(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, registry.ErrConflict) {
+			log.Error("upkeep", "err", err)
 		}
 	}
 }

@@ -155,11 +155,22 @@ type put struct {
 // in one transaction, durable when it returns. Layers or a config that are
 // missing are an *IncompleteError.
 func (s *Store) PutManifest(ctx context.Context, ref registry.Ref, d registry.Descriptor, content []byte) error {
+	return s.PutTagged(ctx, ref, []string{ref.Tag}, d, content)
+}
+
+// PutTagged is PutManifest with any number of tags: all are set, or none. The
+// tag "" sets none.
+func (s *Store) PutTagged(ctx context.Context, ref registry.Ref, tags []string, d registry.Descriptor, content []byte) error {
 	p, err := s.check(ctx, ref, d, content)
 	if err != nil {
 		return err
 	}
-	return s.putManifests(ctx, s.db.Write, []put{p})
+	var puts []put
+	for _, tag := range tags {
+		p.ref.Tag = tag
+		puts = append(puts, p)
+	}
+	return s.putManifests(ctx, s.db.Write, puts)
 }
 
 // check proves a manifest and that its blobs are whole.
