@@ -28,7 +28,7 @@ func TestCollect(t *testing.T) {
 				t.Skip("there is no landfall content collect yet")
 			}
 			s := newSite(t)
-			s.args = []string{"--lease", "0s"}
+			s.args = []string{"--lease", "1ms"}
 			s.restart(t, syscall.SIGTERM)
 			said, wrong := tally{}, tally{}
 			operations := s.collectRound(t, 0, c.fault, c.expect, said, wrong)
@@ -57,7 +57,7 @@ func (s *site) collectRound(t *testing.T, k int, f fault, e expect, said, wrong 
 	}
 	delete(s.ledger, i.name())
 	collect := func() error {
-		return exitOf(landfall(t, "content", "collect", "--now", "--lease", "0s", "--data", s.data))
+		return exitOf(landfall(t, "content", "collect", "--now", "--data", s.data))
 	}
 	before := len(s.daemon.read())
 	s.disk.arm(f)
