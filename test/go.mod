@@ -2,7 +2,10 @@ module github.com/landfall-dev/landfall/test
 
 go 1.26.0
 
-require github.com/google/go-containerregistry v0.22.1
+require (
+	github.com/google/go-containerregistry v0.22.1
+	github.com/hanwen/go-fuse/v2 v2.12.1
+)
 
 require (
 	github.com/docker/cli v29.7.2+incompatible // indirect
