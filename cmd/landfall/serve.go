@@ -104,9 +104,27 @@ func serve(ctx context.Context, stderr io.Writer, f serveFlags) (err error) {
 
 // addStoreFlags adds the options of a store that verbs and the appliance share.
 func addStoreFlags(c *cobra.Command, o *store.Options) {
-	c.Flags().DurationVar(&o.Lease, "lease", time.Hour, "for so long what somebody was told is here is not collected")
-	c.Flags().DurationVar(&o.TrashAge, "trash", 24*time.Hour, "for so long what was collected can be brought back")
+	c.Flags().Var((*age)(&o.Lease), "lease", "for so long what somebody was told is here is not collected (default 1h)")
+	c.Flags().Var((*age)(&o.TrashAge), "trash", "for so long what was collected can be brought back (default 24h)")
 }
+
+// age is a duration of store.Options, where 0 is the default and less is none.
+type age time.Duration
+
+func (a *age) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err == nil && d < 0 {
+		err = errors.New("want a time like 30m, or 0 for none")
+	}
+	if *a = age(d); d == 0 {
+		*a = -1
+	}
+	return err
+}
+
+func (a *age) String() string { return "" }
+
+func (a *age) Type() string { return "time" }
 
 // listenSocket answers commands on this machine; the data folder's lock
 // guarantees that a socket found there is a dead one.

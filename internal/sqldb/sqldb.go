@@ -9,12 +9,12 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
 
 	"github.com/pressly/goose/v3"
-	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -53,7 +53,7 @@ func Open(ctx context.Context, path string, migrations fs.FS) (*DB, error) {
 		(*c.to).SetMaxIdleConns(c.conns)
 	}
 	if err := db.migrate(ctx, migrations); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", path, db.translate(err)), db.Close())
+		return nil, errors.Join(fmt.Errorf("open %w", db.translate(err)), db.Close())
 	}
 	return db, nil
 }
@@ -142,25 +142,41 @@ func (db *DB) Close() error {
 	return errors.Join(db.Read.Close(), db.normal.Close(), db.full.Close())
 }
 
-// fullBelow: a file system that has less than this many bytes free is why a
-// write failed, also where SQLite has forgotten the reason.
-const fullBelow = 1 << 20
-
-// translate makes a full disk look the same whoever found it.
+// translate names the file, and makes a full or read-only disk look the same
+// whoever found it.
 func (db *DB) translate(err error) error {
 	e := (*sqlite.Error)(nil)
 	if !errors.As(err, &e) {
 		return err
 	}
-	full := e.Code()&0xff == sqlite3.SQLITE_FULL
-	if e.Code()&0xff == sqlite3.SQLITE_IOERR {
-		var s unix.Statfs_t
-		full = unix.Statfs(filepath.Dir(db.path), &s) == nil && int64(s.Bavail)*s.Bsize < fullBelow
+	cause := error(nil)
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_FULL:
+		cause = syscall.ENOSPC
+	case sqlite3.SQLITE_READONLY:
+		cause = syscall.EROFS
+	case sqlite3.SQLITE_IOERR:
+		cause = db.whyBroken()
 	}
-	if full {
-		return fmt.Errorf("%w: %w", syscall.ENOSPC, err)
+	if cause != nil {
+		return fmt.Errorf("%s: %w: %w", db.path, cause, err)
 	}
-	return err
+	return fmt.Errorf("%s: %w", db.path, err)
+}
+
+// whyBroken asks the file system what SQLite has forgotten, with a write of its
+// own.
+func (db *DB) whyBroken() error {
+	f, err := os.CreateTemp(filepath.Dir(db.path), ".probe-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if _, err := f.Write(make([]byte, 4096)); err != nil {
+		return err
+	}
+	return f.Sync()
 }
 
 // Check looks for damage in the whole database and returns what it finds, the

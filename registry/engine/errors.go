@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"syscall"
 
 	"github.com/distribution/distribution/v3/registry/api/errcode"
 	"github.com/distribution/distribution/v3/registry/auth"
@@ -96,6 +97,7 @@ type answer struct {
 // answers is ordered: the first error that is in the chain decides.
 var answers = []answer{
 	{registry.ErrNoSpace, http.StatusInsufficientStorage, errcode.ErrorCodeDenied, "the site has not enough space for this content; free some or collect, then push again"},
+	{syscall.EROFS, http.StatusServiceUnavailable, errcode.ErrorCodeDenied, "the site's disk takes no writes; what is there can be pulled"},
 	{registry.ErrIncomplete, http.StatusNotFound, errcode.ErrorCodeManifestBlobUnknown, "the manifest names content that the repository does not have"},
 	{registry.ErrDigest, http.StatusBadRequest, errcode.ErrorCodeDigestInvalid, ""},
 	{registry.ErrSize, http.StatusBadRequest, errcode.ErrorCodeSizeInvalid, ""},

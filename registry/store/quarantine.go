@@ -59,9 +59,12 @@ func (s *Store) quarantine(ctx context.Context, d digest.Digest, f *os.File, cau
 	ctx = context.WithoutCancel(ctx) // a client that leaves must not keep damage in place
 	s.content.Lock()
 	defer s.content.Unlock()
-	bad, err := s.stillBad(ctx, d, f)
+	bad, linked, err := s.stillBad(ctx, d, f)
 	if err != nil || !bad {
 		return false, err
+	}
+	if !linked {
+		return false, s.forgetBlob(ctx, d)
 	}
 	err = durable.Rename(s.blobPath(d), s.quarantinePath(d))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -71,20 +74,32 @@ func (s *Store) quarantine(ctx context.Context, d digest.Digest, f *os.File, cau
 }
 
 // stillBad looks again where nobody can replace the file.
-func (s *Store) stillBad(ctx context.Context, d digest.Digest, f *os.File) (bool, error) {
+func (s *Store) stillBad(ctx context.Context, d digest.Digest, f *os.File) (bad, linked bool, err error) {
 	var size int64
-	err := s.queries.blobSize.QueryRowContext(ctx, d.String()).Scan(&size)
+	err = s.db.Read.QueryRowContext(ctx, `SELECT size, unlinked_at IS NULL FROM blobs WHERE digest = ?`, d.String()).Scan(&size, &linked)
 	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
+		return false, false, nil
 	}
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	if f != nil {
-		return durable.IsAt(f, s.blobPath(d))
+		bad, err = durable.IsAt(f, s.blobPath(d))
+		return bad, linked, err
 	}
 	info, err := os.Stat(s.blobPath(d))
-	return err != nil || info.Size() != size, nil
+	return err != nil || info.Size() != size, linked, nil
+}
+
+// forgetBlob drops a bad blob that no repository has: nobody misses it.
+func (s *Store) forgetBlob(ctx context.Context, d digest.Digest) error {
+	if err := removeIfThere(s.blobPath(d)); err != nil {
+		return named("blob "+d.String(), err)
+	}
+	return s.db.WriteSoon(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM blobs WHERE digest = ? AND unlinked_at IS NOT NULL`, d.String())
+		return err
+	})
 }
 
 // noteDamage lists d.
@@ -155,12 +170,14 @@ func (s *Store) broken(ctx context.Context, d digest.Digest, cause error) error 
 	if pathErr := (*os.PathError)(nil); errors.As(cause, &pathErr) {
 		cause = pathErr.Err // the local path is nobody's business
 	}
-	known := false
+	known := ""
 	if errors.Is(cause, os.ErrNotExist) {
 		cause = errors.New("its file is missing")
-		known = s.isDamaged(ctx, d)
+		if known = s.damageOf(ctx, d); known != "" {
+			cause = errors.New(known)
+		}
 	}
-	if !known {
+	if known == "" {
 		if _, err := s.quarantine(ctx, d, nil, cause); err != nil {
 			cause = fmt.Errorf("%w; %w", cause, err)
 		}
@@ -168,7 +185,10 @@ func (s *Store) broken(ctx context.Context, d digest.Digest, cause error) error 
 	return fmt.Errorf("blob %s is damaged on disk (%w): push or import it again: %w", d, cause, registry.ErrNotFound)
 }
 
-func (s *Store) isDamaged(ctx context.Context, d digest.Digest) bool {
-	var one int
-	return s.damaged.Load() > 0 && s.db.Read.QueryRowContext(ctx, `SELECT 1 FROM damaged WHERE digest = ?`, d.String()).Scan(&one) == nil
+// damageOf is why content is in quarantine, empty when it is not.
+func (s *Store) damageOf(ctx context.Context, d digest.Digest) (cause string) {
+	if s.damaged.Load() > 0 {
+		_ = s.db.Read.QueryRowContext(ctx, `SELECT cause FROM damaged WHERE digest = ?`, d.String()).Scan(&cause)
+	}
+	return cause
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -23,11 +24,8 @@ func (s *Store) reconcile(ctx context.Context) error {
 	if err := s.emptyIncoming(); err != nil {
 		return err
 	}
-	if err := s.expireUploads(ctx); err != nil {
-		return err
-	}
-	if err := s.countDamaged(ctx); err != nil {
-		return err
+	if err := cmp.Or(s.expireUploads(ctx), s.countDamaged(ctx)); err != nil {
+		return fmt.Errorf("%s: %w", s.path(Database), err)
 	}
 	s.refillBallast()
 	same, err := s.takeClosed()
@@ -68,16 +66,13 @@ func (s *Store) takeClosed() (same bool, err error) {
 	return strings.TrimSpace(string(content)) == strconv.FormatInt(writes, 10), durable.SyncDir(s.dir)
 }
 
-// markClosed says that files and rows agree.
-func (s *Store) markClosed() error {
-	if s.incomplete.Load() {
-		return nil
-	}
+// markClosed says that files and rows agree. Where it cannot be written, the
+// next start compares them.
+func (s *Store) markClosed() {
 	writes, err := s.db.Writes()
-	if err != nil {
-		return err
+	if err == nil && !s.incomplete.Load() {
+		_ = durable.WriteFile(s.path(closedFile), []byte(strconv.FormatInt(writes, 10)+"\n"), 0o644)
 	}
-	return durable.WriteFile(s.path(closedFile), []byte(strconv.FormatInt(writes, 10)+"\n"), 0o644)
 }
 
 func (s *Store) emptyIncoming() error {
@@ -176,12 +171,17 @@ func (s *Store) adopt(ctx context.Context, folder string, files map[digest.Diges
 			if _, err := os.Stat(s.blobPath(d)); err != nil {
 				continue // erased since the folder was read
 			}
-			_, err := tx.ExecContext(ctx, `INSERT INTO blobs (digest, size, created_at, unlinked_at) VALUES (?1, ?2, ?3, ?3)
-				ON CONFLICT DO NOTHING`, d.String(), size, now())
-			if err != nil {
-				return fmt.Errorf("%s: %w", d, err)
+			if err := insertUnlinked(ctx, tx, d, size); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
+}
+
+// insertUnlinked writes the row of a blob that no repository has.
+func insertUnlinked(ctx context.Context, tx *sql.Tx, d digest.Digest, size int64) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO blobs (digest, size, created_at, unlinked_at) VALUES (?1, ?2, ?3, ?3)
+		ON CONFLICT DO NOTHING`, d.String(), size, now())
+	return err
 }

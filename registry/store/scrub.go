@@ -205,7 +205,7 @@ func (c *scrubber) note(ctx context.Context, b scrubbed, bad, stuck bool, cause 
 func (c *scrubber) examine(ctx context.Context, b scrubbed) (cause error, f *os.File, err error) {
 	f, err = os.Open(c.blobPath(b.digest))
 	if errors.Is(err, fs.ErrNotExist) {
-		if c.isDamaged(ctx, b.digest) {
+		if c.damageOf(ctx, b.digest) != "" {
 			return nil, nil, nil // in quarantine since before
 		}
 		return errors.New("its file is missing"), nil, nil
@@ -279,7 +279,7 @@ func (c *scrubber) scrubManifests(ctx context.Context) error {
 			}
 		}, `SELECT rowid, digest, content FROM manifests WHERE rowid > ? ORDER BY rowid LIMIT ?`, last, scrubPage)
 		for _, d := range bad {
-			if err == nil && !c.isDamaged(ctx, d) {
+			if err == nil && c.damageOf(ctx, d) == "" {
 				err = c.noteDamage(ctx, d, "manifest", errManifestBytes)
 			}
 		}

@@ -28,6 +28,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -69,10 +70,10 @@ type Options struct {
 	// UploadExpiry is how long an upload session may rest; 24 hours when 0.
 	UploadExpiry time.Duration
 	// Lease is for how long an answer that something is here protects it from
-	// collection; an hour when 0.
+	// collection; an hour when 0, not at all when negative.
 	Lease time.Duration
 	// TrashAge is for how long what collection took out can be brought back;
-	// 24 hours when 0.
+	// 24 hours when 0, not at all when negative.
 	TrashAge time.Duration
 	// AcceptIncomplete takes manifests whose layers or config were not pushed.
 	// Names can then be visible that cannot be pulled whole.
@@ -154,7 +155,7 @@ func Open(ctx context.Context, dir string, options Options) (*Store, error) {
 	s := &Store{dir: dir, options: options, cache: newCache(options.CacheSize), guard: newGuard(options.Lease),
 		uploads: map[string]*Upload{}, stop: func() {}, recounted: make(chan struct{})}
 	if err := s.open(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store: %w", registry.DiskError(err)), s.release(false))
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", dir, registry.DiskError(err)), s.release(false))
 	}
 	return s, nil
 }
@@ -178,22 +179,31 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	if err := s.queries.prepare(ctx, s.db.Read); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", s.path(Database), err)
 	}
 	return s.reconcile(ctx)
 }
 
 // lockFolder takes a folder for this process; *InUseError when another has it.
 func lockFolder(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, err
+	path := filepath.Join(dir, lockFile)
+	f, openErr := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if errors.Is(openErr, syscall.EROFS) { // who has it must be found all the same
+		if readable, err := os.Open(path); err == nil {
+			f = readable
+		}
+	}
+	if f == nil {
+		return nil, openErr
 	}
 	ok, err := durable.Lock(f)
 	if err == nil && !ok {
 		holder, _ := os.ReadFile(f.Name())
 		pid, _ := strconv.Atoi(strings.TrimSpace(string(holder)))
 		err = &InUseError{dir, pid}
+	}
+	if err == nil {
+		err = openErr
 	}
 	if err == nil {
 		err = f.Truncate(0)
@@ -263,7 +273,7 @@ func (s *Store) release(clean bool) error {
 	var errs []error
 	if s.db != nil {
 		if clean {
-			errs = append(errs, s.markClosed())
+			s.markClosed()
 		}
 		errs = append(errs, s.db.Close())
 	}

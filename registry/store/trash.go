@@ -204,6 +204,12 @@ func (s *Store) erase(ctx context.Context, age time.Duration) (done Erased, err 
 	if since, yes := s.guard.held(); yes && since.Before(cutoff) {
 		cutoff = since
 	}
+	// What was unlinked must be so for good before its bytes go.
+	err = s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM damaged WHERE kind = 'blob'
+			AND digest IN (SELECT digest FROM blobs WHERE unlinked_at <= ?)`, cutoff.UnixMilli())
+		return err
+	})
 	for last := int64(0); err == nil; {
 		var page []stale
 		if page, err = s.stale(ctx, last, cutoff); err != nil || len(page) == 0 {
@@ -214,6 +220,9 @@ func (s *Store) erase(ctx context.Context, age time.Duration) (done Erased, err 
 	}
 	if err == nil {
 		err = s.eraseManifests(ctx, cutoff, &done)
+	}
+	if countErr := s.countDamaged(ctx); err == nil {
+		err = countErr
 	}
 	return done, named("erase", err)
 }
@@ -231,54 +240,56 @@ func (s *Store) stale(ctx context.Context, after int64, cutoff time.Time) (page 
 	return page, err
 }
 
-// eraseBlobs removes rows first, durably, then files: a file without a row is
-// found again after a crash, a row without a file would be damage. Nobody can
-// link one of them meanwhile.
+// eraseBlobs removes files, then rows: a row without a file that nobody is
+// linked to is harmless, a file without a row would never be found. Nobody can
+// link one of them meanwhile. On a failure the rest is left for the next time.
 func (s *Store) eraseBlobs(ctx context.Context, page []stale, done *Erased) error {
 	s.content.Lock()
 	defer s.content.Unlock()
-	gone := map[digest.Digest]bool{}
-	err := s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error {
-		clear(gone)
-		var args []any
-		for _, b := range page {
-			if !s.guard.isLeased(b.digest) {
-				args = append(args, b.digest.String())
-			}
-		}
-		if len(args) == 0 {
-			return nil
-		}
-		var d digest.Digest
-		err := each(ctx, tx, []any{&d}, func() { gone[d] = true }, `DELETE FROM blobs
-			WHERE unlinked_at IS NOT NULL AND digest IN (`+placeholders(len(args))+`) RETURNING digest`, args...)
-		if err == nil && s.damaged.Load() > 0 {
-			_, err = tx.ExecContext(ctx, `DELETE FROM damaged WHERE kind = 'blob' AND digest NOT IN (SELECT digest FROM blobs)`)
-		}
-		return err
-	})
+	unlinked, err := s.stillUnlinked(ctx, page)
 	if err != nil {
 		return err
 	}
-	return s.removeFiles(ctx, page, gone, done)
-}
-
-// removeFiles removes the files of blobs whose rows are gone.
-func (s *Store) removeFiles(ctx context.Context, page []stale, gone map[digest.Digest]bool, done *Erased) error {
+	var gone []any
 	for _, b := range page {
-		if !gone[b.digest] {
-			continue // leased, or linked again
+		if !unlinked[b.digest] || s.guard.isLeased(b.digest) {
+			continue
 		}
-		for _, path := range []string{s.blobPath(b.digest), s.quarantinePath(b.digest)} {
-			if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return err // found again by the next start that reconciles
-			}
+		if err = errors.Join(removeIfThere(s.blobPath(b.digest)), removeIfThere(s.quarantinePath(b.digest))); err != nil {
+			break
 		}
+		gone = append(gone, b.digest.String())
 		done.Blobs++
 		done.Bytes += b.size
 	}
 	s.collecting.erased(done.Bytes)
-	return s.countDamaged(ctx)
+	if len(gone) == 0 {
+		return err
+	}
+	return errors.Join(err, s.writeAnyway(ctx, s.db.WriteSoon, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM blobs WHERE digest IN (`+placeholders(len(gone))+`)`, gone...)
+		return err
+	}))
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// stillUnlinked asks again where nobody can link.
+func (s *Store) stillUnlinked(ctx context.Context, page []stale) (map[digest.Digest]bool, error) {
+	var args []any
+	for _, b := range page {
+		args = append(args, b.digest.String())
+	}
+	unlinked := map[digest.Digest]bool{}
+	var d digest.Digest
+	err := each(ctx, s.db.Read, []any{&d}, func() { unlinked[d] = true },
+		`SELECT digest FROM blobs WHERE unlinked_at IS NOT NULL AND digest IN (`+placeholders(len(args))+`)`, args...)
+	return unlinked, err
 }
 
 // eraseManifests removes manifests that no repository has, and what could be
