@@ -1,0 +1,138 @@
+package powerloss
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// copies is how many disks are checked at the same time.
+const copies = 2
+
+// copied is a disk in memory that holds what a cut left.
+type copied struct {
+	file    string
+	content []byte // the file's, mapped
+	dir     string // where it is mounted
+}
+
+// newCopies makes the disks, in a file system in memory of their own.
+func newCopies(t *testing.T) chan *copied {
+	t.Helper()
+	memory := t.TempDir()
+	if err := unix.Mount("tmpfs", memory, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unmount(memory); err != nil {
+			t.Error(err)
+		}
+	})
+	free := make(chan *copied, copies)
+	for i := range copies {
+		c, err := newCopy(filepath.Join(memory, fmt.Sprint(i)), t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := unix.Munmap(c.content); err != nil {
+				t.Error(err)
+			}
+		})
+		free <- c
+	}
+	return free
+}
+
+func newCopy(path, dir string) (*copied, error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := f.Truncate(diskSize); err != nil {
+		return nil, err
+	}
+	content, err := unix.Mmap(int(f.Fd()), 0, diskSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	return &copied{path, content, dir}, err
+}
+
+// totals sums up what checks found.
+type totals struct {
+	mu                  sync.Mutex // protects the fields below
+	lost, broken, other int
+}
+
+func (s *totals) add(v verdict) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost += len(v.lost)
+	s.broken += len(v.broken)
+	s.other += len(v.other)
+}
+
+// checkCuts rebuilds what every cut leaves and starts a site on it.
+func checkCuts(t *testing.T, random *rand.Rand, d *disk, l *ledger, cuts []cut) *totals {
+	t.Helper()
+	free := newCopies(t)
+	sum, p := &totals{}, newPower(d)
+	var checks sync.WaitGroup
+	for _, c := range cuts {
+		on := <-free
+		p.off(c, on.content)
+		checkRandom := rand.New(rand.NewPCG(random.Uint64(), c.seed))
+		checks.Go(func() {
+			v := on.check(l, c, checkRandom)
+			sum.add(v)
+			if err := v.err(); err != nil {
+				t.Errorf("cut at %d of %d (%s): %v", c.position, len(d.log), c.kind, err)
+			}
+			free <- on
+		})
+	}
+	checks.Wait()
+	return sum
+}
+
+// check brings the disk back: its file system, then a site, which nobody helps.
+func (on *copied) check(l *ledger, c cut, random *rand.Rand) (v verdict) {
+	keep(on.content, c)
+	if err := mount(on.file, on.dir); err != nil {
+		v.other = append(v.other, err)
+		return v
+	}
+	defer func() {
+		if err := unmount(on.dir); err != nil {
+			v.other = append(v.other, err)
+		}
+	}()
+	s, err := startSite(filepath.Join(on.dir, "data"))
+	if err != nil {
+		v.other = append(v.other, err)
+		return v
+	}
+	_, v = check(s.client, l, c.position, random)
+	s.kill()
+	if err := v.err(); err != nil {
+		v.other = append(v.other, fmt.Errorf("the site printed: %s", s.printed()))
+	}
+	return v
+}
+
+// keep writes the disk to where a failed cut can be looked at.
+func keep(content []byte, c cut) {
+	dir := os.Getenv(keepEnv)
+	if dir == "" {
+		return
+	}
+	err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, fmt.Sprintf("cut-%d.ext4", c.position)), content, 0o600))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+}

@@ -1,0 +1,175 @@
+package powerloss
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// life is a site on a disk that records, and what is done to it.
+type life struct {
+	data    string // folder on the disk
+	ledger  *ledger
+	random  *rand.Rand
+	bundles []bundle
+	site    *site // nil while none runs
+}
+
+// begin starts the site.
+func (l *life) begin() error {
+	return l.ledger.do("start", func() (err error) {
+		l.site, err = startSite(l.data)
+		return err
+	})
+}
+
+// end stops the site cleanly.
+func (l *life) end() error {
+	s := l.site
+	l.site = nil
+	return l.ledger.do("stop", s.stop)
+}
+
+// busy lets writers work on the running site beside imports and upkeep.
+func (l *life) busy(operations int, bundles ...int) error {
+	runs := []func() error{func() error { return l.tend(bundles) }}
+	for i := range writers {
+		w := newWriter(i, l.site.client, l.ledger, l.random)
+		runs = append(runs, func() error { return w.work(operations) })
+	}
+	return together(runs...)
+}
+
+// tend lands bundles and keeps the folder in order in between.
+func (l *life) tend(bundles []int) error {
+	for _, b := range bundles {
+		if err := l.land(b); err != nil {
+			return err
+		}
+		if err := l.keepUp(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepUp runs each upkeep once.
+func (l *life) keepUp() error {
+	for _, kind := range upkeep() {
+		if err := l.ledger.do(kind, func() error { return tend(kind, l.data) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// land imports a bundle. Names of an import into a folder that nobody serves
+// become visible together.
+func (l *life) land(i int) error {
+	b := l.bundles[i]
+	kind := "import"
+	if l.site != nil {
+		kind = "import into a running site"
+	}
+	d := &deed{kind: kind, changes: b.changes, whole: l.site == nil}
+	return l.ledger.doDeed(d, func() error { return b.importInto(l.data) })
+}
+
+// crash kills the site while writers work. What they had under way may have
+// happened or not, and what can be seen of it may still be lost.
+func (l *life) crash(operations int) error {
+	running := make(chan error, 1)
+	go func() { running <- l.busy(operations, 0) }()
+	position := l.ledger.now()
+	for l.ledger.now() < position+200 {
+		select {
+		case err := <-running:
+			return errors.Join(err, errors.New("the writers were done before the site was killed"))
+		case <-time.After(time.Millisecond):
+		}
+	}
+	l.site.kill()
+	if err := <-running; wasRefused(err) {
+		return err
+	}
+	return nil
+}
+
+// live is all that happens to the disk.
+func (l *life) live() error {
+	steps := []func() error{
+		l.begin,
+		func() error { return l.busy(16, 0, 1) },
+		l.end,
+		func() error { return l.land(2) }, // all of it is new to the names
+		func() error { return l.land(1) }, // and most of this is there
+		l.keepUp,
+		l.begin,
+		func() error { return l.crash(50) },
+		l.begin,
+		l.mend,
+		func() error { return l.busy(16, 3, 0) },
+		l.end,
+		func() error { return l.land(3) },
+		l.begin,
+		func() error { return l.busy(16, 2) },
+	}
+	for i, step := range steps {
+		if err := step(); err != nil {
+			return fmt.Errorf("step %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// mend pushes to every name of which nobody knows what it shows.
+func (l *life) mend() error {
+	for n, digests := range l.ledger.allowed(l.ledger.now()) {
+		if len(digests) == 1 || !strings.HasPrefix(n.repository, "team") {
+			continue
+		}
+		i := l.ledger.learn(newImage(l.random, 2))
+		err := l.ledger.do("push", func() error { return l.site.push(l.random, n.repository, n.tag, i) }, change{n, i.Digest})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recordLife lives a life on a new disk.
+func recordLife(t *testing.T, random *rand.Rand) (*disk, *ledger) {
+	t.Helper()
+	d, path := newDisk(t)
+	dir := t.TempDir()
+	l := &life{data: filepath.Join(dir, "data"), ledger: newLedger(d.position), random: random, bundles: makeBundles(t, random, 4)}
+	if err := mount(path, dir); err != nil {
+		t.Fatal(err)
+	}
+	err := l.live()
+	if l.site != nil {
+		l.site.kill()
+	}
+	if err := errors.Join(err, unmount(dir)); err != nil {
+		t.Fatal(err)
+	}
+	return d, l.ledger
+}
+
+// TestPowerLoss cuts the power at many moments of a site's life.
+func TestPowerLoss(t *testing.T) {
+	needDisk(t)
+	reportVerbs(t)
+	random := newRandom(t)
+	began := time.Now()
+	d, l := recordLife(t, random)
+	t.Logf("a life of %d operations in %v left a log of %s", len(l.deeds), time.Since(began).Round(time.Second), sizeOf(d.log))
+	cuts := chooseCuts(random, d.log, l.deeds, number(t, cutsEnv, 240))
+	sum := checkCuts(t, random, d, l, cuts)
+	t.Logf("%d cuts in %v: %s", len(cuts), time.Since(began).Round(time.Second), countKinds(cuts))
+	t.Logf("lost acknowledged: %d, broken names: %d, other failures: %d", sum.lost, sum.broken, sum.other)
+}
