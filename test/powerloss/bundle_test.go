@@ -59,7 +59,7 @@ func makeBundle(s *site, random *rand.Rand, path string) (bundle, error) {
 	return b, command(create...)
 }
 
-// importInto lands the bundle in a data folder, whether a site serves it or not.
-func (b bundle) importInto(data string) error {
-	return command(landfall("bundle", "import", b.path, "--data", data)...)
+// importCommand lands the bundle in a data folder, whether a site serves it or not.
+func (b bundle) importCommand(data string) []string {
+	return landfall("bundle", "import", b.path, "--data", data)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"math/rand/v2"
+	"sync"
 )
 
 const (
@@ -63,20 +64,24 @@ func describe(mediaType string, content []byte) descriptor {
 // layerPool is how many layers images share. Every sixteenth is big.
 const layerPool = 64
 
-// poolLayer is one of the shared layers.
-func poolLayer(i int) []byte {
-	if i%16 == 0 {
-		return noise(uint64(i), 1<<20+i)
+// pool are the shared layers.
+var pool = sync.OnceValue(func() (layers [][]byte) {
+	for i := range layerPool {
+		size := 512 + i*173
+		if i%16 == 0 {
+			size = 1<<20 + i
+		}
+		layers = append(layers, noise(uint64(i), size))
 	}
-	return noise(uint64(i), 512+i*173)
-}
+	return layers
+})
 
 // newImage makes an image that never was: some shared layers and one of its own.
 func newImage(random *rand.Rand, layers int) *image {
 	own := noise(random.Uint64(), 1024+random.IntN(12<<10))
 	blobs := [][]byte{own}
 	for range layers {
-		blobs = append(blobs, poolLayer(random.IntN(layerPool)))
+		blobs = append(blobs, pool()[random.IntN(layerPool)])
 	}
 	return imageOf(blobs, imageType, nil)
 }

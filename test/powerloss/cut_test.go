@@ -29,6 +29,7 @@ type power struct {
 	log     []record
 	settled []byte // what the last flush made safe
 	flushed int64  // how much of the log that is
+	lies    int64  // for so many records before a cut, flushes did nothing
 }
 
 func newPower(d *disk) *power { return &power{log: d.log, settled: slices.Clone(d.first)} }
@@ -36,7 +37,7 @@ func newPower(d *disk) *power { return &power{log: d.log, settled: slices.Clone(
 // off writes to image what a cut leaves of the disk: all that was flushed, and
 // of the later writes some, in any order, and some of them in part.
 func (p *power) off(c cut, image []byte) {
-	if last := lastFlush(p.log[p.flushed:c.position]); last >= 0 {
+	if last := lastFlush(p.log[p.flushed:max(p.flushed, c.position-p.lies)]); last >= 0 {
 		end := p.flushed + last + 1
 		for _, r := range p.log[p.flushed:end] {
 			copy(p.settled[r.offset:], r.data)

@@ -67,32 +67,37 @@ func newCopy(path, dir string) (*copied, error) {
 type totals struct {
 	mu                  sync.Mutex // protects the fields below
 	lost, broken, other int
+	failures            []string
 }
 
-func (s *totals) add(v verdict) {
+func (s *totals) add(where string, v verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lost += len(v.lost)
 	s.broken += len(v.broken)
 	s.other += len(v.other)
+	if err := v.err(); err != nil {
+		s.failures = append(s.failures, where+": "+err.Error())
+	}
 }
 
-// checkCuts rebuilds what every cut leaves and starts a site on it.
-func checkCuts(t *testing.T, random *rand.Rand, d *disk, l *ledger, cuts []cut) *totals {
-	t.Helper()
-	free := newCopies(t)
-	sum, p := &totals{}, newPower(d)
+func (s *totals) String() string {
+	return fmt.Sprintf("lost acknowledged: %d, broken names: %d, other failures: %d", s.lost, s.broken, s.other)
+}
+
+// checkCuts rebuilds what every cut leaves and starts a site on it. The power
+// decides what that is; damage, when there is some, is done to each disk.
+func checkCuts(free chan *copied, p *power, l *ledger, cuts []cut, damage func(disk []byte)) *totals {
+	sum := &totals{}
 	var checks sync.WaitGroup
 	for _, c := range cuts {
 		on := <-free
 		p.off(c, on.content)
-		checkRandom := rand.New(rand.NewPCG(random.Uint64(), c.seed))
+		if damage != nil {
+			damage(on.content)
+		}
 		checks.Go(func() {
-			v := on.check(l, c, checkRandom)
-			sum.add(v)
-			if err := v.err(); err != nil {
-				t.Errorf("cut at %d of %d (%s): %v", c.position, len(d.log), c.kind, err)
-			}
+			sum.add(fmt.Sprintf("cut at %d of %d (%s)", c.position, len(p.log), c.kind), on.check(l, c))
 			free <- on
 		})
 	}
@@ -101,7 +106,7 @@ func checkCuts(t *testing.T, random *rand.Rand, d *disk, l *ledger, cuts []cut) 
 }
 
 // check brings the disk back: its file system, then a site, which nobody helps.
-func (on *copied) check(l *ledger, c cut, random *rand.Rand) (v verdict) {
+func (on *copied) check(l *ledger, c cut) (v verdict) {
 	keep(on.content, c)
 	if err := mount(on.file, on.dir); err != nil {
 		v.other = append(v.other, err)
@@ -117,7 +122,7 @@ func (on *copied) check(l *ledger, c cut, random *rand.Rand) (v verdict) {
 		v.other = append(v.other, err)
 		return v
 	}
-	_, v = check(s.client, l, c.position, random)
+	_, v = check(s.client, l, c.position, rand.New(rand.NewPCG(c.seed, 2)))
 	s.kill()
 	if err := v.err(); err != nil {
 		v.other = append(v.other, fmt.Errorf("the site printed: %s", s.printed()))
@@ -125,7 +130,7 @@ func (on *copied) check(l *ledger, c cut, random *rand.Rand) (v verdict) {
 	return v
 }
 
-// keep writes the disk to where a failed cut can be looked at.
+// keep writes the disk to where a cut can be looked at.
 func keep(content []byte, c cut) {
 	dir := os.Getenv(keepEnv)
 	if dir == "" {

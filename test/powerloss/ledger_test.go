@@ -1,6 +1,7 @@
 package powerloss
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -152,6 +153,7 @@ func (l *ledger) settle(seen map[name]string) {
 		d.changes = append(d.changes, change{n, digest})
 	}
 	l.deeds, l.loose = []*deed{d}, nil
+	maps.DeleteFunc(l.images, func(digest string, _ *image) bool { return !slices.Contains(slices.Collect(maps.Values(seen)), digest) })
 	l.attachments = slices.DeleteFunc(l.attachments, func(a attachment) bool {
 		for n, digest := range seen {
 			if n.repository == a.repository && digest == a.subject {

@@ -15,7 +15,7 @@
 // Cutting the power needs root, /dev/fuse and loop devices; what is missing
 // skips the test, or fails it when CI=true. LANDFALL_POWERLOSS_SEED repeats a
 // run's choices and LANDFALL_POWERLOSS_CUTS, _KILLS change how many there are;
-// LANDFALL_POWERLOSS_KEEP names a folder for the disks of failed cuts.
+// LANDFALL_POWERLOSS_KEEP names a folder for the disks that cuts left.
 package powerloss
 
 import (

@@ -1,6 +1,7 @@
 package powerloss
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -76,7 +77,7 @@ func (l *life) land(i int) error {
 		kind = "import into a running site"
 	}
 	d := &deed{kind: kind, changes: b.changes, whole: l.site == nil}
-	return l.ledger.doDeed(d, func() error { return b.importInto(l.data) })
+	return l.ledger.doDeed(d, func() error { return command(b.importCommand(l.data)...) })
 }
 
 // crash kills the site while writers work. What they had under way may have
@@ -96,7 +97,7 @@ func (l *life) crash(operations int) error {
 	if err := <-running; wasRefused(err) {
 		return err
 	}
-	return nil
+	return l.site.died()
 }
 
 // live is all that happens to the disk.
@@ -168,8 +169,48 @@ func TestPowerLoss(t *testing.T) {
 	began := time.Now()
 	d, l := recordLife(t, random)
 	t.Logf("a life of %d operations in %v left a log of %s", len(l.deeds), time.Since(began).Round(time.Second), sizeOf(d.log))
+	free := newCopies(t)
+
 	cuts := chooseCuts(random, d.log, l.deeds, number(t, cutsEnv, 240))
-	sum := checkCuts(t, random, d, l, cuts)
+	sum := checkCuts(free, newPower(d), l, cuts, nil)
+	for _, f := range sum.failures {
+		t.Error(f)
+	}
 	t.Logf("%d cuts in %v: %s", len(cuts), time.Since(began).Round(time.Second), countKinds(cuts))
-	t.Logf("lost acknowledged: %d, broken names: %d, other failures: %d", sum.lost, sum.broken, sum.other)
+	t.Log(sum)
+
+	t.Run("a disk that lies is found out", func(t *testing.T) {
+		p := newPower(d)
+		p.lies = 400
+		sum := checkCuts(free, p, l, chooseCuts(random, d.log, l.deeds, 8), nil)
+		if len(sum.failures) == 0 {
+			t.Error("all is well on a disk whose flushes do nothing: these tests prove nothing")
+		}
+		t.Log(sum)
+	})
+	t.Run("damage is found out", func(t *testing.T) {
+		end := cut{position: int64(len(d.log)), kind: "end"}
+		sum := checkCuts(free, newPower(d), l, []cut{end}, flipLayer(t, l))
+		if sum.broken == 0 {
+			t.Error("all is well with a layer that is not what its digest says: these tests prove nothing")
+		}
+		t.Log(sum)
+	})
+}
+
+// flipLayer damages a layer of some name, wherever it is on a disk.
+func flipLayer(t *testing.T, l *ledger) func(disk []byte) {
+	t.Helper()
+	for n, digest := range l.current(newWriter(0, nil, l, newRandom(t)).repositories[0]) {
+		if i := l.image(digest); len(i.blobs) > 0 {
+			t.Logf("damaged: a layer of %s:%s", n.repository, n.tag)
+			return func(disk []byte) {
+				for at := bytes.Index(disk, i.blobs[0][:sector]); at >= 0; at = bytes.Index(disk, i.blobs[0][:sector]) {
+					disk[at] ^= 1
+				}
+			}
+		}
+	}
+	t.Fatal("no image to damage")
+	return nil
 }

@@ -66,7 +66,7 @@ func (s *site) printed() string {
 func startSite(data string) (*site, error) {
 	address := make(chan string, 1)
 	s := &site{done: make(chan struct{}), address: address}
-	args := landfall(append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0"}, serveOptions()...)...)
+	args := landfall(append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0"}, atOnce()...)...)
 	s.cmd = exec.Command(args[0], args[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = s, s
 	if err := s.cmd.Start(); err != nil {
@@ -86,6 +86,15 @@ func startSite(data string) (*site, error) {
 		s.kill()
 		return nil, fmt.Errorf("the site was not ready after %v: %s", patience, s.printed())
 	}
+}
+
+// died reports that the site ended without being killed.
+func (s *site) died() error {
+	<-s.done
+	if s.cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() {
+		return nil
+	}
+	return fmt.Errorf("the site ended by itself: %v: %s", s.cmd.ProcessState, s.printed())
 }
 
 // kill ends the site with SIGKILL.

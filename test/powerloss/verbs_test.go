@@ -1,7 +1,9 @@
 package powerloss
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"sync"
 	"testing"
 )
@@ -9,9 +11,9 @@ import (
 // collects is whether the binary has the verbs that collect and scrub.
 var collects = sync.OnceValue(func() bool { return command(landfall("serve", "--lease", "0s", "--help")...) == nil })
 
-// serveOptions let collection take at once what nothing names: outside of
-// tests it is protected for a while.
-func serveOptions() []string {
+// atOnce lets collection take at once what nothing names: outside of tests it
+// is protected for a while.
+func atOnce() []string {
 	if collects() {
 		return []string{"--lease", "0s"}
 	}
@@ -23,18 +25,33 @@ func upkeep() []string {
 	if !collects() {
 		return nil
 	}
-	return []string{"collect", "collect now", "scrub"}
+	return []string{"collect", "undo", "collect now", "scrub"}
 }
 
-// tend runs one of them over a data folder, whether a site serves it or not.
-func tend(kind, data string) error {
+// upkeepCommand is the command line of one of them over a data folder, whether
+// a site serves it or not.
+func upkeepCommand(kind, data string) []string {
 	switch kind {
 	case "collect":
-		return command(landfall("content", "collect", "--data", data)...)
+		return landfall(append([]string{"content", "collect", "--data", data}, atOnce()...)...)
 	case "collect now":
-		return command(landfall("content", "collect", "--now", "--data", data)...)
+		return landfall(append([]string{"content", "collect", "--now", "--data", data}, atOnce()...)...)
+	case "undo":
+		return landfall("content", "undo", "--data", data)
 	}
-	return command(landfall("content", "scrub", "--data", data)...)
+	return landfall("content", "scrub", "--data", data)
+}
+
+// exitBusy is how a command ends when the site does already what it asks for.
+const exitBusy = 6
+
+// tend runs an upkeep; a site that is at it by itself is well.
+func tend(kind, data string) error {
+	err := command(upkeepCommand(kind, data)...)
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == exitBusy {
+		return nil
+	}
+	return err
 }
 
 // reportVerbs says what is left out.
