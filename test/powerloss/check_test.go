@@ -14,9 +14,16 @@ type verdict struct {
 	lost   []error // acknowledged, and not there
 	broken []error // visible, and not whole
 	other  []error // it does not work
+	log    string  // what the site printed
 }
 
-func (v *verdict) err() error { return errors.Join(slices.Concat(v.lost, v.broken, v.other)...) }
+func (v *verdict) err() error {
+	err := errors.Join(slices.Concat(v.lost, v.broken, v.other)...)
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w\nthe site printed: %s", err, v.log)
+}
 
 // check holds what a site shows after a cut against the ledger, and pushes to
 // it. It returns what the names show.

@@ -19,7 +19,6 @@ import (
 // TestKill kills the site, or who works on its folder while none runs, at
 // random moments. One data folder goes through all of it.
 func TestKill(t *testing.T) {
-	reportVerbs(t)
 	k := newKiller(t)
 	began := time.Now()
 	rounds := number(t, killsEnv, 300)
@@ -100,9 +99,10 @@ func (k *killer) check() error {
 		return fmt.Errorf("incoming after a start: %v, %v", left, err)
 	}
 	seen, v := check(s.client, k.ledger, cut, k.random)
+	v.log = s.printed()
 	k.sum.add("kill", v)
 	if err := v.err(); err != nil {
-		return fmt.Errorf("%w\nthe site printed: %s", err, s.printed())
+		return err
 	}
 	k.ledger.settle(seen)
 	return nil
@@ -118,11 +118,7 @@ func (k *killer) killBusy() error {
 		close(killed)
 	})
 	defer timer.Stop()
-	bundles := []int{k.random.IntN(len(k.bundles))}
-	if k.random.IntN(3) > 0 {
-		bundles = nil
-	}
-	err := running.busy(1000, bundles...)
+	err := running.busy(1000, k.chore(&running))
 	select {
 	case <-killed:
 	case <-time.After(patience):
@@ -135,9 +131,22 @@ func (k *killer) killBusy() error {
 	return s.died()
 }
 
+// chore is what goes on beside the writers.
+func (k *killer) chore(l *life) func() error {
+	bundle, kinds := k.random.IntN(len(k.bundles)), slices.Clone(upkeep)
+	k.random.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
+	switch k.random.IntN(3) {
+	case 0:
+		return func() error { return nil }
+	case 1:
+		return func() error { return l.keep(kinds) }
+	}
+	return l.landing(bundle)
+}
+
 // killCommand kills a command that works on the folder by itself.
 func (k *killer) killCommand() error {
-	kinds := append([]string{"import"}, upkeep()...)
+	kinds := append([]string{"import"}, upkeep...)
 	kind := kinds[k.random.IntN(len(kinds))]
 	d := &deed{kind: kind}
 	args := upkeepCommand(kind, k.data)

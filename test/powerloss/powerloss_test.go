@@ -35,9 +35,9 @@ func (l *life) end() error {
 	return l.ledger.do("stop", s.stop)
 }
 
-// busy lets writers work on the running site beside imports and upkeep.
-func (l *life) busy(operations int, bundles ...int) error {
-	runs := []func() error{func() error { return l.tend(bundles) }}
+// busy lets writers work on the running site beside something else.
+func (l *life) busy(operations int, beside func() error) error {
+	runs := []func() error{beside}
 	for i := range writers {
 		w := newWriter(i, l.site.client, l.ledger, l.random)
 		runs = append(runs, func() error { return w.work(operations) })
@@ -45,22 +45,24 @@ func (l *life) busy(operations int, bundles ...int) error {
 	return together(runs...)
 }
 
-// tend lands bundles and keeps the folder in order in between.
-func (l *life) tend(bundles []int) error {
-	for _, b := range bundles {
-		if err := l.land(b); err != nil {
-			return err
+// landing is to land bundles and to keep the folder in order in between.
+func (l *life) landing(bundles ...int) func() error {
+	return func() error {
+		for _, b := range bundles {
+			if err := l.land(b); err != nil {
+				return err
+			}
+			if err := l.keep(upkeep); err != nil {
+				return err
+			}
 		}
-		if err := l.keepUp(); err != nil {
-			return err
-		}
+		return nil
 	}
-	return nil
 }
 
-// keepUp runs each upkeep once.
-func (l *life) keepUp() error {
-	for _, kind := range upkeep() {
+// keep runs some of the upkeep.
+func (l *life) keep(kinds []string) error {
+	for _, kind := range kinds {
 		if err := l.ledger.do(kind, func() error { return tend(kind, l.data) }); err != nil {
 			return err
 		}
@@ -84,7 +86,7 @@ func (l *life) land(i int) error {
 // happened or not, and what can be seen of it may still be lost.
 func (l *life) crash(operations int) error {
 	running := make(chan error, 1)
-	go func() { running <- l.busy(operations, 0) }()
+	go func() { running <- l.busy(operations, l.landing(0)) }()
 	position := l.ledger.now()
 	for l.ledger.now() < position+200 {
 		select {
@@ -104,20 +106,20 @@ func (l *life) crash(operations int) error {
 func (l *life) live() error {
 	steps := []func() error{
 		l.begin,
-		func() error { return l.busy(16, 0, 1) },
+		func() error { return l.busy(16, l.landing(0, 1)) },
 		l.end,
 		func() error { return l.land(2) }, // all of it is new to the names
 		func() error { return l.land(1) }, // and most of this is there
-		l.keepUp,
+		func() error { return l.keep(upkeep) },
 		l.begin,
 		func() error { return l.crash(50) },
 		l.begin,
 		l.mend,
-		func() error { return l.busy(16, 3, 0) },
+		func() error { return l.busy(16, l.landing(3, 0)) },
 		l.end,
 		func() error { return l.land(3) },
 		l.begin,
-		func() error { return l.busy(16, 2) },
+		func() error { return l.busy(16, l.landing(2)) },
 	}
 	for i, step := range steps {
 		if err := step(); err != nil {
@@ -164,7 +166,6 @@ func recordLife(t *testing.T, random *rand.Rand) (*disk, *ledger) {
 // TestPowerLoss cuts the power at many moments of a site's life.
 func TestPowerLoss(t *testing.T) {
 	needDisk(t)
-	reportVerbs(t)
 	random := newRandom(t)
 	began := time.Now()
 	d, l := recordLife(t, random)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"net/http"
+	"os/exec"
 	"slices"
 	"strings"
 )
@@ -169,8 +169,12 @@ func together(runs ...func() error) error {
 	return errors.Join(errs...)
 }
 
-// wasRefused reports an answer of the site, as opposed to the end of it.
+// wasRefused reports that the site answered what it must not, as opposed to
+// that it was gone.
 func wasRefused(err error) bool {
-	e := (*statusError)(nil)
-	return errors.As(err, &e) && e.code != http.StatusServiceUnavailable
+	if e := (*statusError)(nil); errors.As(err, &e) {
+		return true
+	}
+	e := (*exec.ExitError)(nil)
+	return errors.As(err, &e) && slices.Contains([]int{exitUsage, exitRefused, exitIncomplete}, e.ExitCode())
 }
