@@ -26,17 +26,22 @@ var ladder = [][]string{
 var allowed = map[string]string{
 	"registry/engine":       "registry/store",
 	"registry/registrytest": "registry/memory",
+	"registry/store":        "registry/retention",
 }
 
 // owners are the packages that may import a heavy dependency, by its path's start.
 var owners = map[string][]string{
 	"github.com/distribution/distribution/":  {"registry/engine", "registry/store"},
 	"github.com/google/go-containerregistry": {"registry/remote"},
+	"github.com/prometheus/":                 {"ui/observe"},
+	"github.com/sirupsen/logrus":             {"ui/observe"},
 	"github.com/spf13/":                      {"cmd/landfall"},
 	"github.com/vbauerster/mpb":              {"cmd/landfall"},
 	"github.com/pressly/goose":               {"internal/sqldb"},
+	"go.opentelemetry.io/":                   {"ui/observe"},
 	"modernc.org/":                           {"internal/sqldb"},
-	"go.yaml.in/yaml/v3":                     {"bundle", "lifecycle/nodeconfig"},
+	"go.yaml.in/yaml/v3":                     {"bundle", "lifecycle/nodeconfig", "registry/retention"},
+	"github.com/Masterminds/semver":          {"registry/retention"},
 }
 
 type pkg struct {

@@ -320,7 +320,8 @@ func (c *copier) putManifest(ctx context.Context, ref Ref, n *Node) error {
 	return c.dst.PutManifest(ctx, ref, n.Descriptor, content)
 }
 
-// names points the tags at their manifests, last of all.
+// names points the tags at their manifests, last of all. A digest is a name by
+// itself; who wants to know is told.
 func (c *copier) names(ctx context.Context, g *Graph) error {
 	nodes := map[string]*Node{}
 	for i, m := range g.Manifests {
@@ -328,6 +329,12 @@ func (c *copier) names(ctx context.Context, g *Graph) error {
 	}
 	for _, name := range g.Names {
 		if name.Ref.Tag == "" {
+			if namer, ok := c.dst.(Namer); ok {
+				ref := Ref{Repository: name.Ref.Repository, Digest: name.Descriptor.Digest}
+				if err := namer.PutName(ctx, ref); err != nil {
+					return destinationError(ref.String(), err)
+				}
+			}
 			continue
 		}
 		ref := Ref{Repository: name.Ref.Repository, Tag: name.Ref.Tag}

@@ -92,6 +92,13 @@ type Lister interface {
 	Tags(ctx context.Context, repository, after string) iter.Seq2[string, error]
 }
 
+// Namer is a Writer that remembers which digests without a tag are names:
+// what somebody asked for by digest, and not only a part of something else.
+type Namer interface {
+	// PutName makes a digest of a repository, whose manifest is there, a name.
+	PutName(ctx context.Context, ref Ref) error
+}
+
 // Deleter is a place that content can be removed from.
 type Deleter interface {
 	// Delete removes the tag when ref has no digest, else the manifest from

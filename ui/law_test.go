@@ -3,7 +3,6 @@ package ui_test
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -21,7 +20,7 @@ import (
 func TestSiteLaw(t *testing.T) {
 	t.Parallel()
 	registrytest.Run(t, func(t *testing.T) registrytest.Registry {
-		r, err := remote.New(remote.Options{Server: "http://" + serve(t)})
+		r, err := remote.New(remote.Options{Server: "http://" + serve(t, ui.Options{})})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +32,7 @@ func TestSiteLaw(t *testing.T) {
 // The plain page lists what can be pulled, and says so when there is nothing.
 func TestPage(t *testing.T) {
 	t.Parallel()
-	address := serve(t)
+	address := serve(t, ui.Options{})
 	page := func() string {
 		answer, err := http.Get("http://" + address + "/")
 		if err != nil {
@@ -64,19 +63,26 @@ func TestPage(t *testing.T) {
 }
 
 // serve starts a site on a free port until the test ends.
-func serve(t *testing.T) string {
+func serve(t *testing.T, opts ui.Options) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveOn(t, l, opts)
+	return l.Addr().String()
+}
+
+// serveOn starts a site until the test ends.
+func serveOn(t *testing.T, l net.Listener, opts ui.Options) {
 	t.Helper()
 	s, err := store.Open(t.Context(), t.TempDir(), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- ui.NewServer(s, slog.New(slog.DiscardHandler)).Serve(ctx, l) }()
+	go func() { ended <- ui.NewServer(s, opts).Serve(ctx, l) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -86,5 +92,4 @@ func serve(t *testing.T) string {
 			t.Error(err)
 		}
 	})
-	return l.Addr().String()
 }

@@ -17,7 +17,21 @@ import (
 
 	"github.com/landfall-dev/landfall/registry/engine"
 	"github.com/landfall-dev/landfall/registry/store"
+	"github.com/landfall-dev/landfall/ui/api"
+	"github.com/landfall-dev/landfall/ui/observe"
 )
+
+// Options of a Server. The zero value is the default.
+type Options struct {
+	// Log gets what clients are not told, and one line for each request at
+	// debug level. Nil for silence.
+	Log *slog.Logger
+	// LogRequests raises the lines of requests to info level.
+	LogRequests bool
+	// Traces gets a span for each request. Nil for none. It stays the caller's
+	// to close, after Serve has returned.
+	Traces *observe.Traces
+}
 
 // Server serves one store. It speaks HTTP/1.1 only: HTTP/2 takes the zero-copy
 // path away from blob reads.
@@ -31,11 +45,14 @@ const shutdownGrace = 10 * time.Second
 
 // NewServer makes a server. The store stays the caller's to close, after Serve
 // has returned.
-func NewServer(s *store.Store, log *slog.Logger) *Server {
-	mux := http.NewServeMux()
-	mux.Handle("/v2/", engine.New(s, engine.Options{Log: log}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { page(w, r, s) })
+func NewServer(s *store.Store, opts Options) *Server {
+	log := opts.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	log = observe.WithRequests(log)
+	observer := observe.New(observe.Options{Log: log, LogRequests: opts.LogRequests, Source: s, Traces: opts.Traces})
+	handler := observer.Wrap(newMux(s, log, observer))
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	server := &Server{}
@@ -43,7 +60,7 @@ func NewServer(s *store.Store, log *slog.Logger) *Server {
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			server.running.Add(1)
 			defer server.running.Done()
-			mux.ServeHTTP(w, r) // w as it is: wrapped, it would not send files
+			handler.ServeHTTP(w, r)
 		}),
 		Protocols:         &protocols,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -52,6 +69,17 @@ func NewServer(s *store.Store, log *slog.Logger) *Server {
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	return server
+}
+
+// newMux is everything that the site answers.
+func newMux(s *store.Store, log *slog.Logger, observer *observe.Observer) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle("/v2/", engine.New(s, engine.Options{Log: log}))
+	mux.Handle("/api/v1/", api.Handler(s))
+	mux.Handle("GET /metrics", observer.Metrics())
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { page(w, r, s) })
+	return mux
 }
 
 // Serve answers on all listeners until ctx ends, then lets running requests

@@ -42,7 +42,10 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newServe(),
 		group("bundle", "Make, check and land bundles", newBundleCreate(), newBundleInspect(), newBundleVerify(), newBundleDiff(), newBundleImport()),
-		group("content", "See and change what a site holds", newContentLs(), newContentShow(), newContentRm(), newContentExport()),
+		group("content", "See and change what a site holds", newContentLs(), newContentShow(), newContentRm(), newContentExport(),
+			newContentScrub(), newContentCollect(), newContentUndo(), newContentWhy(), newContentPin(), newContentUnpin(), newContentPins(),
+			newContentPolicy(), newContentRetain(), newContentBackup(), newContentRestore()),
+		newDoctor(),
 		newNodeConfig(),
 	)
 	checkArgs(root)

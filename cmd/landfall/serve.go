@@ -9,33 +9,68 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/ui"
+	"github.com/landfall-dev/landfall/ui/observe"
 )
 
+// serveFlags are the flags of serve.
+type serveFlags struct {
+	data, listen  string
+	log           observe.LogOptions
+	logRequests   bool
+	traceEndpoint string
+	store         store.Options
+	keep          store.KeepOptions
+	scrubRate     string
+}
+
 func newServe() *cobra.Command {
-	var data, listen string
+	var f serveFlags
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the site's registry",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return serve(c.Context(), c.ErrOrStderr(), data, listen)
+			var err error
+			if f.keep.ScrubRate, err = parseRate(f.scrubRate); err != nil {
+				return usageError{fmt.Errorf("--scrub-rate: %w", err)}
+			}
+			return serve(c.Context(), c.ErrOrStderr(), f)
 		},
 	}
-	addDataFlag(c, &data)
-	c.Flags().StringVar(&listen, "listen", "127.0.0.1:5080", "`address` to answer on; port 0 takes a free one")
+	addDataFlag(c, &f.data)
+	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:5080", "`address` to answer on; port 0 takes a free one")
+	c.Flags().TextVar(&f.log.Format, "log-format", observe.LogText, "write the log as `text` or json")
+	c.Flags().TextVar(&f.log.Level, "log-level", slog.LevelInfo, "log from this `level` on: debug, info, warn or error")
+	c.Flags().BoolVar(&f.logRequests, "log-requests", false, "log requests at level info instead of debug")
+	c.Flags().StringVar(&f.traceEndpoint, "trace-endpoint", "", "send traces to the OpenTelemetry collector at this `URL` (OTLP over HTTP)")
+	addStoreFlags(c, &f.store)
+	c.Flags().BoolVar(&f.store.AcceptIncomplete, "accept-incomplete", false, "take manifests whose layers were not pushed; such names cannot be pulled whole")
+	c.Flags().StringVar(&f.scrubRate, "scrub-rate", "8MiB", "read every blob again in the background, at most so many bytes per second; 0 for never")
+	c.Flags().DurationVar(&f.keep.ScrubEvery, "scrub-every", 7*24*time.Hour, "`time` from the end of a scrub to the next")
+	c.Flags().DurationVar(&f.keep.CollectEvery, "collect-every", 0, "apply the policy and collect after each such `time`; 0 for on demand only")
 	return c
 }
 
-func serve(ctx context.Context, stderr io.Writer, data, listen string) (err error) {
-	log := slog.New(slog.NewTextHandler(stderr, nil))
-	s, err := store.Open(ctx, data, store.Options{})
+func serve(ctx context.Context, stderr io.Writer, f serveFlags) (err error) {
+	log := observe.NewLog(stderr, f.log)
+	observe.BridgeLogrus(log)
+	options := ui.Options{Log: log, LogRequests: f.logRequests}
+	if f.traceEndpoint != "" {
+		if options.Traces, err = observe.NewTraces(f.traceEndpoint, log); err != nil {
+			return usageError{fmt.Errorf("--trace-endpoint: %w", err)}
+		}
+		defer options.Traces.Close(ctx)
+	}
+	s, err := store.Open(ctx, f.data, f.store)
 	if err != nil {
 		return err
 	}
@@ -44,21 +79,33 @@ func serve(ctx context.Context, stderr io.Writer, data, listen string) (err erro
 			err = closeErr
 		}
 	}()
-	address, err := net.Listen("tcp", listen)
+	address, err := net.Listen("tcp", f.listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w: --listen %s: another program answers there", registry.ErrConflict, listen)
+		return fmt.Errorf("%w: --listen %s: another program answers there", registry.ErrConflict, f.listen)
 	}
 	if err != nil {
-		return fmt.Errorf("--listen %s: %w", listen, err)
+		return fmt.Errorf("--listen %s: %w", f.listen, err)
 	}
 	listeners := []net.Listener{address}
-	if socket, err := listenSocket(filepath.Join(data, socketName)); err != nil {
+	if socket, err := listenSocket(filepath.Join(f.data, socketName)); err != nil {
 		log.Warn("no socket for commands on this machine; use --server", "error", err)
 	} else {
 		listeners = append(listeners, socket)
 	}
-	fmt.Fprintf(stderr, "landfall: serving http://%s from %s\n", address.Addr(), data)
-	return ui.NewServer(s, log).Serve(ctx, listeners...)
+	fmt.Fprintf(stderr, "landfall: serving http://%s from %s\n", address.Addr(), f.data)
+	f.keep.Log = log
+	keeping, stop := context.WithCancel(ctx)
+	var upkeep sync.WaitGroup
+	upkeep.Go(func() { s.Keep(keeping, f.keep) })
+	defer upkeep.Wait()
+	defer stop()
+	return ui.NewServer(s, options).Serve(ctx, listeners...)
+}
+
+// addStoreFlags adds the options of a store that verbs and the appliance share.
+func addStoreFlags(c *cobra.Command, o *store.Options) {
+	c.Flags().DurationVar(&o.Lease, "lease", time.Hour, "for so long what somebody was told is here is not collected")
+	c.Flags().DurationVar(&o.TrashAge, "trash", 24*time.Hour, "for so long what was collected can be brought back")
 }
 
 // listenSocket answers commands on this machine; the data folder's lock

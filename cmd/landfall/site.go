@@ -15,6 +15,7 @@ import (
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/remote"
 	"github.com/landfall-dev/landfall/registry/store"
+	"github.com/landfall-dev/landfall/ui/api"
 )
 
 // site is where a verb works: a store on this machine, or an appliance.
@@ -29,6 +30,7 @@ type site interface {
 // siteFlags say which site is meant.
 type siteFlags struct {
 	data, server, ca string
+	store            store.Options // when the store is opened here
 }
 
 func addSiteFlags(c *cobra.Command) *siteFlags {
@@ -63,24 +65,33 @@ const socketName = "landfall.sock"
 
 // open opens the site to be written to; a store that is new is made.
 func (f *siteFlags) open(ctx context.Context) (site, error) {
-	if f.server != "" {
-		if !strings.Contains(f.server, "://") {
-			return nil, usageError{fmt.Errorf("--server %q: want a URL like http://127.0.0.1:5080", f.server)}
-		}
-		return remote.New(remote.Options{Server: f.server, CAFile: f.ca})
-	}
-	s, err := store.Open(ctx, f.data, store.Options{})
-	if inUse := (*store.InUseError)(nil); errors.As(err, &inUse) {
-		socket, absErr := filepath.Abs(filepath.Join(f.data, socketName))
-		if absErr != nil || !answers(ctx, socket) {
-			return nil, err // an import, not an appliance
-		}
-		return remote.New(remote.Options{Server: "unix://" + socket})
-	}
+	s, server, err := f.find(ctx)
 	if err != nil {
 		return nil, err // not s: a nil store is no nil site
 	}
-	return s, nil
+	if s != nil {
+		return s, nil
+	}
+	return remote.New(remote.Options{Server: server, CAFile: f.ca})
+}
+
+// find opens the store, or says at which address its appliance is.
+func (f *siteFlags) find(ctx context.Context) (s *store.Store, server string, err error) {
+	if f.server != "" {
+		if !strings.Contains(f.server, "://") {
+			return nil, "", usageError{fmt.Errorf("--server %q: want a URL like http://127.0.0.1:5080", f.server)}
+		}
+		return nil, f.server, nil
+	}
+	s, err = store.Open(ctx, f.data, f.store)
+	if inUse := (*store.InUseError)(nil); errors.As(err, &inUse) {
+		socket, absErr := filepath.Abs(filepath.Join(f.data, socketName))
+		if absErr != nil || !answers(ctx, socket) {
+			return nil, "", err // an import, not an appliance
+		}
+		return nil, "unix://" + socket, nil
+	}
+	return s, "", err
 }
 
 // answers reports whether an appliance listens on its socket.
@@ -94,10 +105,44 @@ func answers(ctx context.Context, socket string) bool {
 
 // openExisting opens the site to be read; it makes nothing.
 func (f *siteFlags) openExisting(ctx context.Context) (site, error) {
-	if _, err := os.Stat(filepath.Join(f.data, store.Database)); f.server == "" && errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: %w: no store is there; name its folder with --data, or an appliance with --server", f.data, registry.ErrNotFound)
+	if err := f.mustExist(); err != nil {
+		return nil, err
 	}
 	return f.open(ctx)
+}
+
+func (f *siteFlags) mustExist() error {
+	if _, err := os.Stat(filepath.Join(f.data, store.Database)); f.server == "" && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w: no store is there; name its folder with --data, or an appliance with --server", f.data, registry.ErrNotFound)
+	}
+	return nil
+}
+
+// manage makes a command that keeps a site in order.
+func (f *siteFlags) manage(run func(c *cobra.Command, s managed, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) (err error) {
+		if err := f.mustExist(); err != nil {
+			return err
+		}
+		var s managed
+		local, server, err := f.find(c.Context())
+		if err == nil && local != nil {
+			s = local
+		} else if err == nil {
+			s, err = api.NewClient(api.ClientOptions{Server: server, CAFile: f.ca})
+		}
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, s.Close()) }()
+		return run(c, s, args)
+	}
+}
+
+// managed is a site that is kept in order.
+type managed interface {
+	api.Site
+	Close() error
 }
 
 // verb makes a command that works on what the site holds already.

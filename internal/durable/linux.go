@@ -60,6 +60,10 @@ func Lock(f *os.File) (bool, error) {
 	return err == nil, os.NewSyscallError("flock "+f.Name(), err)
 }
 
+// Forget drops what memory holds of a file that nobody has changed, so that the
+// next read is the disk's answer. It is advice, and kept by all common systems.
+func Forget(f *os.File) { _ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) }
+
 // Free is how many bytes an ordinary user may still write beside path.
 func Free(path string) (int64, error) {
 	var s unix.Statfs_t

@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"path/filepath"
 	"sync"
 	"syscall"
 
 	"github.com/pressly/goose/v3"
+	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -23,14 +25,16 @@ type DB struct {
 	// Read serves queries; it refuses to write.
 	Read *sql.DB
 
+	path    string
 	writing sync.Mutex // one transaction at a time: waiting here is cheaper than in SQLite
+	suspect bool       // a sync failed; protected by writing
 	full    *sql.DB    // one connection, synchronous=FULL
 	normal  *sql.DB    // one connection, synchronous=NORMAL
 }
 
 // Open opens or makes the database and applies the migrations.
 func Open(ctx context.Context, path string, migrations fs.FS) (*DB, error) {
-	db := &DB{}
+	db := &DB{path: path}
 	var err error
 	for _, c := range []struct {
 		to      **sql.DB
@@ -41,16 +45,15 @@ func Open(ctx context.Context, path string, migrations fs.FS) (*DB, error) {
 		{&db.normal, "_pragma=synchronous(NORMAL)&_txlock=immediate", 1},
 		{&db.Read, "_pragma=query_only(1)", 8},
 	} {
-		dsn := "file:" + (&url.URL{Path: path}).EscapedPath() +
-			"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)&" + c.options
-		if *c.to, err = sql.Open("sqlite", dsn); err != nil {
+		options := "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)&" + c.options
+		if *c.to, err = sql.Open("sqlite", dsn(path, options)); err != nil {
 			return nil, fmt.Errorf("open %s: %w", path, err)
 		}
 		(*c.to).SetMaxOpenConns(c.conns)
 		(*c.to).SetMaxIdleConns(c.conns)
 	}
 	if err := db.migrate(ctx, migrations); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", path, translate(err)), db.Close())
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, db.translate(err)), db.Close())
 	}
 	return db, nil
 }
@@ -83,6 +86,12 @@ func (db *DB) Write(ctx context.Context, fn func(*sql.Tx) error) error {
 	})
 }
 
+// Writes is how many times Write has succeeded since the database was made.
+func (db *DB) Writes() (n int64, err error) {
+	err = db.Read.QueryRow(`SELECT n FROM sqldb_writes`).Scan(&n)
+	return n, db.translate(err)
+}
+
 // WriteSoon runs fn in a transaction that everybody sees when it returns, and
 // that a power cut may take back until the next Write.
 func (db *DB) WriteSoon(ctx context.Context, fn func(*sql.Tx) error) error {
@@ -92,15 +101,40 @@ func (db *DB) WriteSoon(ctx context.Context, fn func(*sql.Tx) error) error {
 func (db *DB) transaction(ctx context.Context, on *sql.DB, fn func(*sql.Tx) error) error {
 	db.writing.Lock()
 	defer db.writing.Unlock()
+	if err := db.renewLog(ctx); err != nil {
+		return db.translate(err)
+	}
 	tx, err := on.BeginTx(ctx, nil)
 	if err != nil {
-		return translate(err)
+		return db.translate(err)
 	}
 	defer tx.Rollback()
-	if err := fn(tx); err != nil {
-		return translate(err)
+	if err = fn(tx); err == nil {
+		err = tx.Commit()
 	}
-	return translate(tx.Commit())
+	if e := (*sqlite.Error)(nil); errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_IOERR {
+		db.suspect = true
+	}
+	return db.translate(err)
+}
+
+// renewLog begins the log anew after a sync of it failed. The kernel reports
+// lost pages once: later syncs succeed, and what they promise would stand
+// behind a gap at which recovery stops. The checkpoint writes all pages to the
+// database, from memory, and syncs that.
+func (db *DB) renewLog(ctx context.Context) error {
+	if !db.suspect {
+		return nil
+	}
+	var busy, pages, moved int
+	if err := db.full.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved); err != nil {
+		return err
+	}
+	if busy != 0 {
+		return errors.New("the database's log cannot be begun anew after a sync that failed: it is being read")
+	}
+	db.suspect = false
+	return nil
 }
 
 // Close closes all connections; the last one folds the log into the database.
@@ -108,10 +142,77 @@ func (db *DB) Close() error {
 	return errors.Join(db.Read.Close(), db.normal.Close(), db.full.Close())
 }
 
+// fullBelow: a file system that has less than this many bytes free is why a
+// write failed, also where SQLite has forgotten the reason.
+const fullBelow = 1 << 20
+
 // translate makes a full disk look the same whoever found it.
-func translate(err error) error {
-	if e := (*sqlite.Error)(nil); errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_FULL {
+func (db *DB) translate(err error) error {
+	e := (*sqlite.Error)(nil)
+	if !errors.As(err, &e) {
+		return err
+	}
+	full := e.Code()&0xff == sqlite3.SQLITE_FULL
+	if e.Code()&0xff == sqlite3.SQLITE_IOERR {
+		var s unix.Statfs_t
+		full = unix.Statfs(filepath.Dir(db.path), &s) == nil && int64(s.Bavail)*s.Bsize < fullBelow
+	}
+	if full {
 		return fmt.Errorf("%w: %w", syscall.ENOSPC, err)
 	}
 	return err
+}
+
+// Check looks for damage in the whole database and returns what it finds, the
+// first complaints, or nothing.
+func (db *DB) Check(ctx context.Context) (complaints []string, err error) {
+	rows, err := db.Read.QueryContext(ctx, `PRAGMA quick_check(10)`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		if text != "ok" {
+			complaints = append(complaints, text)
+		}
+	}
+	return complaints, rows.Err()
+}
+
+// Snapshot writes a copy of the database as it is at one moment to a new file,
+// and prunes it with SQL statements. The database is used meanwhile. The copy
+// is not synced.
+func (db *DB) Snapshot(ctx context.Context, path string, prune ...string) error {
+	source, err := sql.Open("sqlite", dsn(db.path, "_pragma=busy_timeout(10000)"))
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	if _, err := source.ExecContext(ctx, `VACUUM INTO ?`, path); err != nil {
+		return db.translate(err)
+	}
+	target, err := sql.Open("sqlite", dsn(path, "_pragma=journal_mode(DELETE)&_pragma=synchronous(OFF)"))
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	for _, statement := range prune {
+		if _, err := target.ExecContext(ctx, statement); err != nil {
+			return db.translate(err)
+		}
+	}
+	return target.Close()
+}
+
+// OpenSnapshot opens a copy for reading; it writes nothing beside it.
+func OpenSnapshot(path string) (*sql.DB, error) {
+	return sql.Open("sqlite", dsn(path, "mode=ro&immutable=1"))
+}
+
+func dsn(path, options string) string {
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + options
 }

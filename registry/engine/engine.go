@@ -10,8 +10,9 @@
 // clients see it; see errors.go.
 //
 // The engine must be given the server's own http.ResponseWriter on a bare TCP
-// connection: only then does the kernel move blobs from file to socket
-// (sendfile) and a push that stalls can be broken off.
+// connection, or one that hands ReadFrom on to it and has Unwrap: only then
+// does the kernel move blobs from file to socket (sendfile) and a push that
+// stalls can be broken off.
 package engine
 
 import (
@@ -43,8 +44,8 @@ type Options struct {
 	// ReadTimeout breaks off a push that brings no byte for so long;
 	// DefaultReadTimeout when 0. What has arrived is kept for a resume.
 	ReadTimeout time.Duration
-	// Log gets what clients are not told: failures of the site itself. Nil
-	// for silence. Requests are not logged.
+	// Log gets what clients are not told: failures of the site itself, with
+	// the request's context. Nil for silence. Requests are not logged.
 	Log *slog.Logger
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"os"
 
@@ -74,11 +75,12 @@ func (e *Engine) classify(w http.ResponseWriter, r *http.Request, k kind, err er
 			message = publicText(err)
 		}
 		if message == unfit || a.status >= http.StatusInternalServerError {
-			e.log.Error("refused", "method", r.Method, "path", r.URL.Path, "status", a.status, "err", err)
+			e.log.LogAttrs(r.Context(), slog.LevelError, "refused", slog.String("method", r.Method), slog.String("path", r.URL.Path),
+				slog.Int("status", a.status), slog.Any("err", err))
 		}
 		return &refusal{a.status, a.codeFor(k), message}
 	}
-	e.log.Error("failed", "method", r.Method, "path", r.URL.Path, "err", err)
+	e.log.LogAttrs(r.Context(), slog.LevelError, "failed", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Any("err", err))
 	return refuse(http.StatusInternalServerError, errcode.ErrorCodeUnknown, unfit)
 }
 

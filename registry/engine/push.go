@@ -97,7 +97,7 @@ func (e *Engine) pushWhole(w http.ResponseWriter, r *http.Request, t *target) er
 		_, err = u.Commit(r.Context(), d)
 	}
 	if err != nil {
-		return errors.Join(err, u.Cancel(context.WithoutCancel(r.Context())))
+		return giveUp(r, u, err)
 	}
 	created(w, t.repository, d)
 	return nil
@@ -194,9 +194,18 @@ func (e *Engine) appendChunk(w http.ResponseWriter, r *http.Request, t *target, 
 		err = refuse(http.StatusBadRequest, errcode.ErrorCodeSizeInvalid, "the body ended at byte %d, not %d", size, end)
 	}
 	if errors.Is(err, registry.ErrNoSpace) { // nobody resumes after this, and it would keep the disk full
-		err = errors.Join(err, u.Cancel(context.WithoutCancel(r.Context())))
+		err = giveUp(r, u, err)
 	}
 	return busy(err)
+}
+
+// giveUp ends a session that nobody will go on with.
+func giveUp(r *http.Request, u *store.Upload, err error) error {
+	cancelErr := u.Cancel(context.WithoutCancel(r.Context()))
+	if errors.Is(cancelErr, registry.ErrNotFound) {
+		return err // it has ended by itself
+	}
+	return errors.Join(err, cancelErr)
 }
 
 // progress tells where the session is. The offset in the address is what a

@@ -149,7 +149,7 @@ func (s *site) id(location string) string {
 }
 
 func TestStalledPush(t *testing.T) {
-	s := newSite(t, Options{ReadTimeout: 200 * time.Millisecond})
+	s := newSite(t, Options{ReadTimeout: time.Second})
 	location := s.want(202, "POST", "/v2/x/blobs/uploads/", nil).Header.Get("Location")
 	c := s.raw("PATCH", location, 20, "0123456789")
 	time.Sleep(20 * time.Millisecond)
@@ -161,7 +161,7 @@ func TestStalledPush(t *testing.T) {
 	}
 	s.want(429, "DELETE", location, nil)
 	s.want(429, "PUT", location+"&digest="+digest.FromString("").String(), nil)
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +174,7 @@ func TestStalledPush(t *testing.T) {
 
 	// A push that is refused before it is read does not hang either.
 	c = s.raw("PATCH", "/v2/x/blobs/uploads/none", 20, "")
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
 	if resp, err = http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 404 {
 		t.Fatal(resp, err)
 	}
@@ -186,7 +186,7 @@ func TestStalledPush(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		fmt.Fprintf(c, "%c", b)
 	}
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
 	if resp, err = http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 201 {
 		t.Fatal(resp, err)
 	}

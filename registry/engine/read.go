@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"strconv"
@@ -106,8 +108,8 @@ func (e *Engine) getBlob(w http.ResponseWriter, r *http.Request, t *target) erro
 
 // sendBlob writes the blob, or the one range of it that is asked for. The
 // length is announced first, so that a blob which turns out short cuts the
-// connection instead of looking whole. File, limit and bare response writer
-// together let net/http use sendfile.
+// connection instead of looking whole. File, limit and a response writer
+// that reads from files let net/http use sendfile.
 func (e *Engine) sendBlob(w http.ResponseWriter, r *http.Request, f *os.File, d digest.Digest, size int64) error {
 	start, n, partial := int64(0), size, false
 	if header := r.Header.Get("Range"); header != "" && rangeHolds(r, d) {
@@ -128,10 +130,34 @@ func (e *Engine) sendBlob(w http.ResponseWriter, r *http.Request, f *os.File, d 
 		w.Header().Set("Content-Range", "bytes "+strconv.FormatInt(start, 10)+"-"+strconv.FormatInt(start+n-1, 10)+"/"+strconv.FormatInt(size, 10))
 		w.WriteHeader(http.StatusPartialContent)
 	}
-	if sent, err := io.CopyN(w, f, n); err != nil && r.Context().Err() == nil {
-		e.log.Warn("a blob was not sent whole", "digest", d, "sent", sent, "of", n, "err", err)
+	if sent, err := e.copyBlob(w, f, d, n); err != nil && r.Context().Err() == nil {
+		e.log.LogAttrs(r.Context(), slog.LevelWarn, "a blob was not sent whole", slog.String("digest", d.String()),
+			slog.Int64("sent", sent), slog.Int64("of", n), slog.Any("err", err))
+		e.store.Suspect(r.Context(), d, f, err)
 	}
 	return nil
+}
+
+// heldBack is how many bytes of a blob are sent last, after a look whether it
+// was found damaged meanwhile: then the connection ends short of them.
+const heldBack = 64 << 10
+
+// errFoundDamaged ends the sending of a blob that a scrub found damaged.
+var errFoundDamaged = errors.New("it was found damaged while it was sent")
+
+func (e *Engine) copyBlob(w http.ResponseWriter, f *os.File, d digest.Digest, n int64) (int64, error) {
+	if n <= heldBack {
+		return io.CopyN(w, f, n)
+	}
+	sent, err := io.CopyN(w, f, n-heldBack)
+	if err != nil {
+		return sent, err
+	}
+	if !e.store.Whole(d, f) {
+		return sent, errFoundDamaged
+	}
+	rest, err := io.CopyN(w, f, heldBack)
+	return sent + rest, err
 }
 
 // describe sets what every answer that stands for content says. Keys are in

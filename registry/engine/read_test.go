@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/landfall-dev/landfall/registry/store"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -82,7 +84,12 @@ func TestShortBlobIsNeverWhole(t *testing.T) {
 	if err := os.WriteFile(path, make([]byte, 100_000), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e := New(nil, Options{})
+	st, err := store.Open(t.Context(), t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	e := New(st, Options{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f, err := os.Open(path)
 		if err != nil {

@@ -39,10 +39,28 @@ func (s *Store) PutBlob(ctx context.Context, repository string, d registry.Descr
 	}
 	defer a.discard()
 	ctx = context.WithoutCancel(ctx) // whole as it is, it is worth keeping
-	if err := s.settle(ctx, a); err != nil {
+	if err := s.land(ctx, []*arrival{a}, link{repository, a.digest, a.size}); err != nil {
 		return fmt.Errorf("blob %s: %w", a.digest, registry.DiskError(err))
 	}
-	return s.link(ctx, s.db.WriteSoon, link{repository, a.digest, a.size})
+	return nil
+}
+
+// land gives arrivals their names and writes their rows. Nobody removes a file
+// in between.
+func (s *Store) land(ctx context.Context, arrivals []*arrival, links ...link) error {
+	if err := s.charge(ctx, links...); err != nil {
+		return err
+	}
+	s.content.RLock()
+	defer s.content.RUnlock()
+	err := s.settle(ctx, arrivals...)
+	if err == nil {
+		err = s.link(ctx, links...)
+	}
+	if err != nil {
+		s.recharge()
+	}
+	return err
 }
 
 // receive writes r to a temporary file while it proves it.
@@ -114,9 +132,12 @@ type link struct {
 
 type transaction func(context.Context, func(*sql.Tx) error) error
 
-func (s *Store) link(ctx context.Context, write transaction, links ...link) error {
-	err := write(ctx, func(tx *sql.Tx) error {
+// link writes the rows of blobs whose files nobody removes meanwhile. They
+// become durable with the manifest that names them.
+func (s *Store) link(ctx context.Context, links ...link) error {
+	err := s.db.WriteSoon(ctx, func(tx *sql.Tx) error {
 		for _, l := range links {
+			s.guard.arrive(registry.RepositoryPath(l.repository), l.digest)
 			if err := insertLink(ctx, tx, l); err != nil {
 				return err
 			}
@@ -127,21 +148,27 @@ func (s *Store) link(ctx context.Context, write transaction, links ...link) erro
 		return fmt.Errorf("blob rows: %w", registry.DiskError(err))
 	}
 	var keys []cacheKey
+	var digests []digest.Digest
 	for _, l := range links {
 		keys = append(keys, blobKey(registry.RepositoryPath(l.repository), l.digest))
+		digests = append(digests, l.digest)
 	}
 	s.cache.forget(keys...)
-	return nil
+	return s.healed(ctx, digests...)
 }
 
 func insertLink(ctx context.Context, tx *sql.Tx, l link) error {
-	if err := insertBlob(ctx, tx, l.digest, l.size); err != nil {
+	_, err := tx.ExecContext(ctx, `INSERT INTO blobs (digest, size, created_at) VALUES (?, ?, ?)
+		ON CONFLICT (digest) DO UPDATE SET size = excluded.size, unlinked_at = NULL
+		WHERE size <> excluded.size OR unlinked_at IS NOT NULL`, l.digest.String(), l.size, now())
+	if err != nil {
 		return err
 	}
 	id, err := repositoryID(ctx, tx, l.repository)
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO repository_blobs (repository_id, digest) VALUES (?, ?) ON CONFLICT DO NOTHING`, id, l.digest.String())
+	_, err = tx.ExecContext(ctx, `INSERT INTO repository_blobs (repository_id, digest, linked_at) VALUES (?, ?, ?)
+		ON CONFLICT DO NOTHING`, id, l.digest.String(), now())
 	return err
 }

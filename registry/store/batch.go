@@ -27,6 +27,7 @@ const (
 // groups, names at the end in one transaction.
 type batch struct {
 	store    *Store
+	release  func()     // lets the leases of this batch end
 	settling sync.Mutex // held while a group is on its way from waiting into the database
 
 	mu        sync.Mutex // protects the fields below
@@ -51,7 +52,7 @@ type tagged struct {
 
 // Batch implements registry.Batcher.
 func (s *Store) Batch(context.Context) (registry.Batch, error) {
-	return &batch{store: s, waiting: map[digest.Digest]*waiting{}}, nil
+	return &batch{store: s, waiting: map[digest.Digest]*waiting{}, release: s.guard.hold()}, nil
 }
 
 // Exists implements registry.Writer; what waits to be settled exists.
@@ -139,10 +140,10 @@ func (b *batch) flushBlobs(ctx context.Context) error {
 			a.discard()
 		}
 	}()
-	if err := b.store.settle(ctx, arrivals...); err != nil {
+	if err := b.store.land(ctx, arrivals, links...); err != nil {
 		return fmt.Errorf("blobs: %w", registry.DiskError(err))
 	}
-	return b.store.link(ctx, b.store.db.WriteSoon, links...)
+	return nil
 }
 
 // PutManifest implements registry.Writer. A tag waits for Commit.
@@ -199,7 +200,7 @@ func (b *batch) Commit(ctx context.Context) error {
 	err := b.store.db.Write(ctx, func(tx *sql.Tx) error {
 		for _, t := range b.tags {
 			keys = append(keys, manifestKey(registry.RepositoryPath(t.ref.Repository), t.ref.Tag))
-			if err := commitTag(ctx, tx, t); err != nil {
+			if err := b.store.commitTag(ctx, tx, t); err != nil {
 				return named(t.ref.String(), err)
 			}
 		}
@@ -209,12 +210,12 @@ func (b *batch) Commit(ctx context.Context) error {
 	if err == nil {
 		b.tags = nil
 	}
-	return err
+	return registry.DiskError(err)
 }
 
-// commitTag points a tag at a manifest that the batch found or stored, unless
-// somebody has deleted it since.
-func commitTag(ctx context.Context, tx *sql.Tx, t tagged) error {
+// commitTag points a tag at a manifest that the batch found or stored, or notes
+// that its digest is a name, unless somebody has deleted it since.
+func (s *Store) commitTag(ctx context.Context, tx *sql.Tx, t tagged) error {
 	id, err := repositoryID(ctx, tx, t.ref.Repository)
 	if err != nil {
 		return err
@@ -227,9 +228,34 @@ func commitTag(ctx context.Context, tx *sql.Tx, t tagged) error {
 	if err != nil {
 		return err
 	}
-	return setTag(ctx, tx, id, t.ref.Tag, t.digest.String())
+	path := registry.RepositoryPath(t.ref.Repository)
+	if !s.guard.stays(path, t.digest) {
+		return fmt.Errorf("%w: %s was collected meanwhile", registry.ErrConflict, t.digest)
+	}
+	s.guard.arrive(path, t.digest)
+	if t.ref.Tag == "" {
+		return nameDigest(ctx, tx, id, t.digest)
+	}
+	return s.setTag(ctx, tx, id, t.ref, t.digest)
+}
+
+// nameDigest makes a digest a name of its own.
+func nameDigest(ctx context.Context, tx *sql.Tx, repository int64, d digest.Digest) error {
+	_, err := tx.ExecContext(ctx, `UPDATE repository_manifests SET named = 1 WHERE repository_id = ? AND digest = ?`, repository, d.String())
+	return err
+}
+
+// PutName implements registry.Namer. It waits for Commit.
+func (b *batch) PutName(_ context.Context, ref registry.Ref) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tags = append(b.tags, tagged{registry.Ref{Repository: ref.Repository}, ref.Digest})
+	return nil
 }
 
 // Close implements registry.Batch: blobs that are whole are kept for the next
 // attempt, names that were not committed never were.
-func (b *batch) Close() error { return b.flushBlobs(context.Background()) }
+func (b *batch) Close() error {
+	defer b.release()
+	return b.flushBlobs(context.Background())
+}

@@ -83,6 +83,16 @@ func (c *cache) forget(keys ...cacheKey) {
 	}
 }
 
+// forgetAll drops everything.
+func (c *cache) forgetAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.generation.Add(1)
+	c.size = 0
+	c.order.Init()
+	clear(c.entries)
+}
+
 func (c *cache) remove(key cacheKey) {
 	if e, ok := c.entries[key]; ok {
 		c.size -= c.order.Remove(e).(*cached).cost()

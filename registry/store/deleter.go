@@ -17,20 +17,41 @@ func (s *Store) Delete(ctx context.Context, ref registry.Ref) error {
 	if ref.Digest != "" {
 		return s.deleteManifest(ctx, ref, path)
 	}
-	err := s.db.Write(ctx, func(tx *sql.Tx) error {
-		return mustAffect(tx.ExecContext(ctx, `DELETE FROM tags
-			WHERE name = ? AND repository_id = (SELECT id FROM repositories WHERE path = ?)`, ref.Tag, path))
+	err := s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error {
+		id, err := knownRepository(ctx, tx, path)
+		if err != nil {
+			return err
+		}
+		if err := s.mayDeleteTag(ctx, tx, id, ref); err != nil {
+			return err
+		}
+		return mustAffect(tx.ExecContext(ctx, `DELETE FROM tags WHERE name = ? AND repository_id = ?`, ref.Tag, id))
 	})
 	s.cache.forget(manifestKey(path, ref.Tag))
 	return named(ref.String(), err)
 }
 
+// knownRepository is the row of a repository that exists.
+func knownRepository(ctx context.Context, tx *sql.Tx, path string) (id int64, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT id FROM repositories WHERE path = ?`, path).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = registry.ErrNotFound
+	}
+	return id, err
+}
+
 // deleteManifest takes a manifest out of a repository, with its tags there.
 func (s *Store) deleteManifest(ctx context.Context, ref registry.Ref, path string) error {
 	keys := []cacheKey{manifestKey(path, ref.Digest.String())}
-	err := s.db.Write(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, `DELETE FROM tags WHERE digest = ? AND repository_id = (SELECT id FROM repositories WHERE path = ?)
-			RETURNING name`, ref.Digest.String(), path)
+	err := s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error {
+		id, err := knownRepository(ctx, tx, path)
+		if err != nil {
+			return err
+		}
+		if err := s.mayDeleteManifest(ctx, tx, id, ref); err != nil {
+			return err
+		}
+		rows, err := tx.QueryContext(ctx, `DELETE FROM tags WHERE digest = ? AND repository_id = ? RETURNING name`, ref.Digest.String(), id)
 		tags, err := readNames(rows, err)
 		if err != nil {
 			return err
@@ -38,8 +59,7 @@ func (s *Store) deleteManifest(ctx context.Context, ref registry.Ref, path strin
 		for _, tag := range tags {
 			keys = append(keys, manifestKey(path, tag))
 		}
-		return mustAffect(tx.ExecContext(ctx, `DELETE FROM repository_manifests
-			WHERE digest = ? AND repository_id = (SELECT id FROM repositories WHERE path = ?)`, ref.Digest.String(), path))
+		return unlinkManifest(ctx, tx, id, ref.Digest)
 	})
 	s.cache.forget(keys...)
 	return named(ref.String(), err)
@@ -49,22 +69,25 @@ func (s *Store) deleteManifest(ctx context.Context, ref registry.Ref, path strin
 // of the repository needs it.
 func (s *Store) DeleteBlob(ctx context.Context, repository string, d digest.Digest) error {
 	path := registry.RepositoryPath(repository)
-	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+	err := s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error {
+		id, err := knownRepository(ctx, tx, path)
+		if err != nil {
+			return err
+		}
 		var by string
-		err := tx.QueryRowContext(ctx, `SELECT mr.manifest FROM manifest_references mr
-			JOIN repository_manifests rm ON rm.digest = mr.manifest
-			JOIN repositories r ON r.id = rm.repository_id
-			WHERE mr.digest = ? AND r.path = ? LIMIT 1`, d.String(), path).Scan(&by)
+		err = tx.QueryRowContext(ctx, `SELECT mr.manifest FROM manifest_references mr
+			JOIN repository_manifests rm ON rm.digest = mr.manifest AND rm.repository_id = ?
+			WHERE mr.digest = ? LIMIT 1`, id, d.String()).Scan(&by)
 		if err == nil {
 			return fmt.Errorf("%w: manifest %s needs it", registry.ErrConflict, by)
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		return mustAffect(tx.ExecContext(ctx, `DELETE FROM repository_blobs
-			WHERE digest = ? AND repository_id = (SELECT id FROM repositories WHERE path = ?)`, d.String(), path))
+		return unlinkBlob(ctx, tx, id, d)
 	})
 	s.cache.forget(blobKey(path, d))
+	s.recharge()
 	return named(repository+"@"+d.String(), err)
 }
 

@@ -15,7 +15,7 @@ type queries struct {
 	repositoryBlob *sql.Stmt // path, digest → size
 	byTag          *sql.Stmt // path, tag → digest, media type, content
 	byDigest       *sql.Stmt // path, digest → the same
-	hasManifest    *sql.Stmt // path, digest → 1
+	hasManifest    *sql.Stmt // path, digest → 1 if it is not damaged
 }
 
 func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
@@ -38,7 +38,7 @@ func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
 			WHERE r.path = ? AND rm.digest = ?`},
 		{&q.hasManifest, `SELECT 1 FROM repositories r
 			JOIN repository_manifests rm ON rm.repository_id = r.id
-			WHERE r.path = ? AND rm.digest = ?`},
+			WHERE r.path = ? AND rm.digest = ? AND NOT EXISTS (SELECT 1 FROM damaged d WHERE d.digest = rm.digest)`},
 	} {
 		var err error
 		if *s.to, err = db.PrepareContext(ctx, s.sql); err != nil {

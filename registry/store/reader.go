@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/opencontainers/go-digest"
 
@@ -34,25 +36,37 @@ func (s *Store) manifest(ctx context.Context, ref registry.Ref) (manifest, error
 		query = s.queries.byTag
 	}
 	key := manifestKey(path, cmp.Or(ref.Digest.String(), ref.Tag))
-	if c, ok := s.cache.get(key); ok {
-		return c.manifest, nil
+	c, ok := s.cache.get(key)
+	if !ok {
+		generation := s.cache.generation.Load()
+		m, err := s.readManifest(ctx, query.QueryRowContext(ctx, key.repository, key.reference))
+		if err != nil {
+			return manifest{}, fmt.Errorf("%s: %w", ref, err)
+		}
+		c = &cached{key: key, manifest: m}
+		s.cache.put(generation, c)
 	}
-	generation := s.cache.generation.Load()
-	m, err := readManifest(query.QueryRowContext(ctx, key.repository, key.reference))
-	if err != nil {
-		return manifest{}, fmt.Errorf("%s: %w", ref, err)
+	if !s.guard.answer(path, c.Digest) {
+		return manifest{}, fmt.Errorf("%s: %w", ref, registry.ErrNotFound)
 	}
-	s.cache.put(generation, &cached{key: key, manifest: m})
-	return m, nil
+	return c.manifest, nil
 }
 
-func readManifest(row *sql.Row) (m manifest, err error) {
+// readManifest proves the bytes too: memory and disks err.
+func (s *Store) readManifest(ctx context.Context, row *sql.Row) (m manifest, err error) {
 	err = row.Scan(&m.Digest, &m.MediaType, &m.content)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = registry.ErrNotFound
 	}
+	if err != nil {
+		return m, err
+	}
 	m.Size = int64(len(m.content))
-	return m, err
+	if m.Digest.Algorithm().FromBytes(m.content) != m.Digest {
+		err = s.noteDamage(ctx, m.Digest, "manifest", errManifestBytes)
+		return m, fmt.Errorf("manifest %s is damaged in the database: push or import it again: %w", m.Digest, cmp.Or(err, registry.ErrNotFound))
+	}
+	return m, nil
 }
 
 // Blob implements registry.Reader.
@@ -76,16 +90,22 @@ func (s *Store) OpenBlob(ctx context.Context, repository string, d digest.Digest
 	if err != nil {
 		return nil, 0, err
 	}
+	f, err := s.openWhole(ctx, d, size)
+	return f, size, err
+}
+
+// openWhole opens the file of a blob that has so many bytes.
+func (s *Store) openWhole(ctx context.Context, d digest.Digest, size int64) (*os.File, error) {
 	f, err := os.Open(s.blobPath(d))
 	if err != nil {
-		return nil, 0, brokenBlob(d, err)
+		return nil, s.unreadable(ctx, d, err)
 	}
 	info, err := f.Stat()
 	if err != nil || info.Size() != size {
 		f.Close()
-		return nil, 0, brokenBlob(d, cmp.Or(err, sizeError(info, size)))
+		return nil, s.unreadable(ctx, d, cmp.Or(err, sizeError(info, size)))
 	}
-	return f, size, nil
+	return f, nil
 }
 
 // StatBlob is the size of a blob that is whole, as far as its size tells.
@@ -94,50 +114,60 @@ func (s *Store) StatBlob(ctx context.Context, repository string, d digest.Digest
 	if err != nil {
 		return 0, err
 	}
-	return size, s.checkFile(d, size)
+	return size, s.checkFile(ctx, d, size)
 }
 
 // checkFile compares the file of a blob with the size that its row states.
-func (s *Store) checkFile(d digest.Digest, size int64) error {
+func (s *Store) checkFile(ctx context.Context, d digest.Digest, size int64) error {
 	info, err := os.Stat(s.blobPath(d))
 	if err == nil && info.Size() == size {
 		return nil
 	}
-	return brokenBlob(d, cmp.Or(err, sizeError(info, size)))
+	return s.unreadable(ctx, d, cmp.Or(err, sizeError(info, size)))
+}
+
+// wrongSize is a file that is not as long as its blob.
+type wrongSize struct{ have, want int64 }
+
+func (w wrongSize) Error() string {
+	return fmt.Sprintf("its file has %d bytes, the blob %d", w.have, w.want)
 }
 
 func sizeError(info os.FileInfo, size int64) error {
-	if info == nil {
+	if info == nil || info.Size() == size {
 		return nil
 	}
-	return fmt.Errorf("file of %d bytes, want %d", info.Size(), size)
+	return wrongSize{info.Size(), size}
 }
 
-// brokenBlob is ErrNotFound for clients; the cause stays in the message.
-func brokenBlob(d digest.Digest, cause error) error {
-	if pathErr := (*os.PathError)(nil); errors.As(cause, &pathErr) {
-		cause = pathErr.Err // the local path is nobody's business
+// unreadable tells a damaged blob from a process that is out of files.
+func (s *Store) unreadable(ctx context.Context, d digest.Digest, err error) error {
+	if errors.As(err, &wrongSize{}) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EIO) {
+		return s.broken(ctx, d, err)
 	}
-	return fmt.Errorf("blob %s is damaged on disk (%w): push or import it again: %w", d, cause, registry.ErrNotFound)
+	return fmt.Errorf("blob %s: %w", d, err)
 }
 
 // linkedSize is the size of a blob that a repository has.
 func (s *Store) linkedSize(ctx context.Context, repository string, d digest.Digest) (int64, error) {
 	key := blobKey(registry.RepositoryPath(repository), d)
-	if c, ok := s.cache.get(key); ok {
-		return c.blobSize, nil
+	c, ok := s.cache.get(key)
+	if !ok {
+		c = &cached{key: key}
+		generation := s.cache.generation.Load()
+		err := s.queries.repositoryBlob.QueryRowContext(ctx, key.repository, key.reference).Scan(&c.blobSize)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = registry.ErrNotFound
+		}
+		if err != nil {
+			return 0, fmt.Errorf("%s@%s: %w", repository, d, err)
+		}
+		s.cache.put(generation, c)
 	}
-	generation := s.cache.generation.Load()
-	var size int64
-	err := s.queries.repositoryBlob.QueryRowContext(ctx, key.repository, key.reference).Scan(&size)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = registry.ErrNotFound
+	if !s.guard.answer(key.repository, d) {
+		return 0, fmt.Errorf("%s@%s: %w", repository, d, registry.ErrNotFound)
 	}
-	if err != nil {
-		return 0, fmt.Errorf("%s@%s: %w", repository, d, err)
-	}
-	s.cache.put(generation, &cached{key: key, blobSize: size})
-	return size, nil
+	return c.blobSize, nil
 }
 
 // Referrers implements registry.Reader.

@@ -4,8 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -14,7 +17,8 @@ import (
 )
 
 // reconcile brings the folder back to what its drawing says after any end of
-// the last process. It looks at blobs only when that end was not clean.
+// the last process. Blobs and rows are compared, in the background, when that
+// end was not clean, or when database and blobs are not from the same moment.
 func (s *Store) reconcile(ctx context.Context) error {
 	if err := s.emptyIncoming(); err != nil {
 		return err
@@ -22,17 +26,58 @@ func (s *Store) reconcile(ctx context.Context) error {
 	if err := s.expireUploads(ctx); err != nil {
 		return err
 	}
-	_, err := os.Stat(s.path(runningFile))
-	if err == nil {
-		err = s.adoptBlobs(ctx)
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := s.countDamaged(ctx); err != nil {
 		return err
 	}
-	if err := os.WriteFile(s.path(runningFile), nil, 0o644); err != nil {
+	s.refillBallast()
+	same, err := s.takeClosed()
+	if err != nil {
 		return err
 	}
-	return durable.SyncDir(s.dir)
+	if same {
+		close(s.recounted)
+		return nil
+	}
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.recounting.Go(func() {
+		defer close(s.recounted)
+		if s.recount(ctx) != nil {
+			s.incomplete.Store(true) // the next start will try again
+		}
+	})
+	return nil
+}
+
+// takeClosed removes what the last clean end left, and reports whether the
+// database is as it was then.
+func (s *Store) takeClosed() (same bool, err error) {
+	content, err := os.ReadFile(s.path(closedFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	writes, err := s.db.Writes()
+	if err != nil {
+		return false, err
+	}
+	if err := os.Remove(s.path(closedFile)); err != nil {
+		return false, err
+	}
+	return strings.TrimSpace(string(content)) == strconv.FormatInt(writes, 10), durable.SyncDir(s.dir)
+}
+
+// markClosed says that files and rows agree.
+func (s *Store) markClosed() error {
+	if s.incomplete.Load() {
+		return nil
+	}
+	writes, err := s.db.Writes()
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(s.path(closedFile), []byte(strconv.FormatInt(writes, 10)+"\n"), 0o644)
 }
 
 func (s *Store) emptyIncoming() error {
@@ -48,66 +93,95 @@ func (s *Store) emptyIncoming() error {
 	return nil
 }
 
-// adoptBlobs writes the rows that a power cut took back: a file under its
-// final name is whole, so the next import or push finds it instead of moving
-// it again.
-func (s *Store) adoptBlobs(ctx context.Context) error {
+// recount compares every blob folder with the database. A file under its final
+// name is whole: a row that a power cut took back is written again, so that the
+// next import or push finds the bytes instead of moving them. A row whose file
+// is missing or of the wrong size is damage.
+func (s *Store) recount(ctx context.Context) error {
 	folders, err := filepath.Glob(s.path(blobsDir, "*", "??"))
+	for _, folder := range folders {
+		if err == nil {
+			err = s.recountFolder(ctx, folder)
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+	}
+	return err
+}
+
+func (s *Store) recountFolder(ctx context.Context, folder string) error {
+	prefix := filepath.Base(filepath.Dir(folder)) + ":" + filepath.Base(folder)
+	files, err := blobFiles(folder)
 	if err != nil {
 		return err
 	}
-	for _, folder := range folders {
-		entries, err := os.ReadDir(folder)
-		if err != nil {
-			return err
-		}
-		if err := s.adopt(ctx, folder, entries); err != nil {
-			return err
-		}
+	rows := map[digest.Digest]int64{}
+	var d digest.Digest
+	var size int64
+	err = each(ctx, s.db.Read, []any{&d, &size}, func() { rows[d] = size },
+		`SELECT digest, size FROM blobs WHERE digest >= ? AND digest < ?`, prefix, prefix+"g")
+	if err != nil {
+		return err
 	}
-	return nil
+	for d, size := range rows {
+		if have, there := files[d]; !there || have != size {
+			if err := s.checkFile(ctx, d, size); err != nil && !errors.Is(err, registry.ErrNotFound) {
+				return err
+			}
+		}
+		delete(files, d)
+	}
+	return s.adopt(ctx, folder, files)
 }
 
-func (s *Store) adopt(ctx context.Context, folder string, entries []os.DirEntry) error {
-	algorithm := filepath.Base(filepath.Dir(folder))
-	var adopted []registry.Descriptor
+// blobFiles are the files of a folder that are called like blobs; others are
+// not ours and left alone.
+func blobFiles(folder string) (map[digest.Digest]int64, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	files := make(map[digest.Digest]int64, len(entries))
 	for _, e := range entries {
-		d, err := registry.ParseDigest(algorithm + ":" + e.Name())
-		if err != nil {
-			continue // not ours: left alone
-		}
-		var known int64
-		switch err := s.queries.blobSize.QueryRowContext(ctx, d.String()).Scan(&known); {
-		case err == nil:
+		d, err := registry.ParseDigest(filepath.Base(filepath.Dir(folder)) + ":" + e.Name())
+		if err != nil || filepath.Base(folder) != e.Name()[:2] {
 			continue
-		case !errors.Is(err, sql.ErrNoRows):
-			return err
 		}
 		info, err := e.Info()
-		if err != nil {
-			return err
+		if errors.Is(err, os.ErrNotExist) {
+			continue
 		}
-		adopted = append(adopted, registry.Descriptor{Digest: d, Size: info.Size()})
+		if err != nil {
+			return nil, err
+		}
+		files[d] = info.Size()
 	}
-	if len(adopted) == 0 {
+	return files, nil
+}
+
+// adopt writes the rows of blobs that no repository has. They are erased in
+// time unless somebody needs them.
+func (s *Store) adopt(ctx context.Context, folder string, files map[digest.Digest]int64) error {
+	if len(files) == 0 {
 		return nil
 	}
+	s.content.RLock() // nobody erases what is being adopted
+	defer s.content.RUnlock()
 	if err := durable.SyncDir(folder); err != nil { // a row must not outlive its file's name
 		return err
 	}
 	return s.db.WriteSoon(ctx, func(tx *sql.Tx) error {
-		for _, d := range adopted {
-			if err := insertBlob(ctx, tx, d.Digest, d.Size); err != nil {
-				return err
+		for d, size := range files {
+			if _, err := os.Stat(s.blobPath(d)); err != nil {
+				continue // erased since the folder was read
+			}
+			_, err := tx.ExecContext(ctx, `INSERT INTO blobs (digest, size, created_at, unlinked_at) VALUES (?1, ?2, ?3, ?3)
+				ON CONFLICT DO NOTHING`, d.String(), size, now())
+			if err != nil {
+				return fmt.Errorf("%s: %w", d, err)
 			}
 		}
 		return nil
 	})
-}
-
-// insertBlob notes a blob whose file is durable under its name.
-func insertBlob(ctx context.Context, tx *sql.Tx, d digest.Digest, size int64) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO blobs (digest, size, created_at) VALUES (?, ?, ?)
-		ON CONFLICT (digest) DO UPDATE SET size = excluded.size`, d.String(), size, now())
-	return err
 }

@@ -5,8 +5,15 @@
 //   - after any crash the database names only blobs that are whole on disk;
 //   - a name that is visible has all that it needs.
 //
-// It is not a protocol: registry/engine speaks HTTP over it. Collection,
-// scrubbing and attached bundles are not part of it yet.
+// It keeps itself in order: scrubbing proves every byte and puts damage into
+// quarantine, collection takes out what no root reaches, retention applies a
+// policy to tags. It is not a protocol: registry/engine speaks HTTP over it.
+// Attached bundles are not part of it yet.
+//
+// Nouns. A link says that a repository has a blob or manifest. A root is why
+// something must stay: a tag, a digest that is a name, a pin. A lease protects
+// for a while what somebody was told is here; see guard.go. The trash holds
+// what collection took out, until it is erased; see trash.go.
 package store
 
 import (
@@ -20,6 +27,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -36,14 +44,18 @@ import (
 //	blobs/<algorithm>/<xx>/<hex> one file a blob, complete since it exists; xx: its first two digits
 //	incoming/                    blobs on their way in; emptied at start
 //	uploads/<id>                 upload sessions, which survive a restart
-//	running                      exists while the store is open: there at start, the last end was not clean
+//	quarantine/<algorithm>-<hex> what was found in place of a blob
+//	ballast                      room for freeing room, see ballast.go
+//	closed                       exists while the store is closed cleanly; the database's count of writes then
 const (
-	lockFile    = "lock"
-	Database    = "landfall.db" // there when the folder holds a store
-	blobsDir    = "blobs"
-	incomingDir = "incoming"
-	uploadsDir  = "uploads"
-	runningFile = "running"
+	lockFile      = "lock"
+	Database      = "landfall.db" // there when the folder holds a store
+	blobsDir      = "blobs"
+	incomingDir   = "incoming"
+	uploadsDir    = "uploads"
+	quarantineDir = "quarantine"
+	ballastFile   = "ballast"
+	closedFile    = "closed"
 )
 
 //go:embed migrations/*.sql
@@ -56,6 +68,15 @@ type Options struct {
 	CacheSize int64
 	// UploadExpiry is how long an upload session may rest; 24 hours when 0.
 	UploadExpiry time.Duration
+	// Lease is for how long an answer that something is here protects it from
+	// collection; an hour when 0.
+	Lease time.Duration
+	// TrashAge is for how long what collection took out can be brought back;
+	// 24 hours when 0.
+	TrashAge time.Duration
+	// AcceptIncomplete takes manifests whose layers or config were not pushed.
+	// Names can then be visible that cannot be pulled whole.
+	AcceptIncomplete bool
 }
 
 // Store is a registry.Reader, Writer, Mounter, Lister, Deleter and Batcher
@@ -67,6 +88,24 @@ type Store struct {
 	db      *sqldb.DB
 	cache   *cache
 	queries queries
+	guard   *guard
+
+	// content is held shared from the naming of a blob's file until its row is
+	// written, and alone by who removes files.
+	content    sync.RWMutex
+	upkeep     sync.Mutex   // held by what must run alone: collection, undo, retention
+	ballastMu  sync.Mutex   // held while the ballast changes
+	policyMu   sync.Mutex   // protects policy
+	policy     *policy      // nil until it is needed
+	damaged    atomic.Int64 // how many things are in quarantine
+	scrubbing  scrubbing
+	collecting collectProgress
+	counts     counts
+	backups    backups
+	recounting sync.WaitGroup // what open started and Close waits for
+	stop       context.CancelFunc
+	recounted  chan struct{} // closed when blobs and rows agree again
+	incomplete atomic.Bool   // they do not, yet
 
 	uploadsMu  sync.Mutex         // protects the fields below
 	uploads    map[string]*Upload // sessions that were used since the start
@@ -106,7 +145,14 @@ func Open(ctx context.Context, dir string, options Options) (*Store, error) {
 	if options.UploadExpiry == 0 {
 		options.UploadExpiry = 24 * time.Hour
 	}
-	s := &Store{dir: dir, options: options, cache: newCache(options.CacheSize), uploads: map[string]*Upload{}}
+	if options.Lease == 0 {
+		options.Lease = time.Hour
+	}
+	if options.TrashAge == 0 {
+		options.TrashAge = 24 * time.Hour
+	}
+	s := &Store{dir: dir, options: options, cache: newCache(options.CacheSize), guard: newGuard(options.Lease),
+		uploads: map[string]*Upload{}, stop: func() {}, recounted: make(chan struct{})}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store: %w", registry.DiskError(err)), s.release(false))
 	}
@@ -117,7 +163,8 @@ func (s *Store) open(ctx context.Context) error {
 	if err := durable.MkdirAll(s.dir, 0o700); err != nil {
 		return err
 	}
-	if err := s.takeLock(); err != nil {
+	var err error
+	if s.lock, err = lockFolder(s.dir); err != nil {
 		return err
 	}
 	if err := s.makeFolders(); err != nil {
@@ -136,39 +183,45 @@ func (s *Store) open(ctx context.Context) error {
 	return s.reconcile(ctx)
 }
 
-func (s *Store) takeLock() error {
-	f, err := os.OpenFile(filepath.Join(s.dir, lockFile), os.O_RDWR|os.O_CREATE, 0o644)
+// lockFolder takes a folder for this process; *InUseError when another has it.
+func lockFolder(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ok, err := durable.Lock(f)
 	if err == nil && !ok {
 		holder, _ := os.ReadFile(f.Name())
 		pid, _ := strconv.Atoi(strings.TrimSpace(string(holder)))
-		err = &InUseError{s.dir, pid}
+		err = &InUseError{dir, pid}
+	}
+	if err == nil {
+		err = f.Truncate(0)
+	}
+	if err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {
 		f.Close()
-		return err
+		return nil, err
 	}
-	s.lock = f
-	if err := f.Truncate(0); err != nil {
-		return err
-	}
-	_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	return err
+	return f, nil
 }
 
-// makeFolders makes all blob folders at once, so that none has to be made
-// durable while blobs arrive.
 func (s *Store) makeFolders() error {
-	for _, dir := range []string{incomingDir, uploadsDir} {
+	for _, dir := range []string{incomingDir, uploadsDir, quarantineDir} {
 		if err := durable.MkdirAll(s.path(dir), 0o755); err != nil {
 			return err
 		}
 	}
+	return makeBlobFolders(s.dir)
+}
+
+// makeBlobFolders makes all blob folders at once, so that none has to be made
+// durable while blobs arrive.
+func makeBlobFolders(dir string) error {
 	for _, algorithm := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
-		parent := s.path(blobsDir, algorithm.String())
+		parent := filepath.Join(dir, blobsDir, algorithm.String())
 		if _, err := os.Stat(filepath.Join(parent, "ff")); err == nil {
 			continue
 		}
@@ -189,6 +242,8 @@ func (s *Store) makeFolders() error {
 
 // Close ends the store cleanly. Uploads stay for the next start.
 func (s *Store) Close() error {
+	s.stop()
+	s.recounting.Wait()
 	s.closeUploads()
 	if s.db != nil {
 		s.queries.close()
@@ -197,14 +252,14 @@ func (s *Store) Close() error {
 }
 
 // release gives back what Open took, whole or in part. Only after a clean end
-// the next start need not look for what a crash left.
+// the next start need not compare files and rows.
 func (s *Store) release(clean bool) error {
 	var errs []error
 	if s.db != nil {
-		errs = append(errs, s.db.Close())
-		if clean && errs[0] == nil {
-			errs = append(errs, os.Remove(s.path(runningFile)))
+		if clean {
+			errs = append(errs, s.markClosed())
 		}
+		errs = append(errs, s.db.Close())
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
@@ -216,9 +271,15 @@ func (s *Store) path(elem ...string) string {
 	return filepath.Join(append([]string{s.dir}, elem...)...)
 }
 
-func (s *Store) blobPath(d digest.Digest) string {
+func (s *Store) blobPath(d digest.Digest) string { return blobPathIn(s.dir, d) }
+
+func blobPathIn(dir string, d digest.Digest) string {
 	hex := d.Encoded()
-	return s.path(blobsDir, d.Algorithm().String(), hex[:2], hex)
+	return filepath.Join(dir, blobsDir, d.Algorithm().String(), hex[:2], hex)
+}
+
+func (s *Store) quarantinePath(d digest.Digest) string {
+	return s.path(quarantineDir, d.Algorithm().String()+"-"+d.Encoded())
 }
 
 func now() int64 { return time.Now().UnixMilli() }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -22,9 +23,9 @@ import (
 	"github.com/landfall-dev/landfall/registry"
 )
 
-// Upload is a session in which the bytes of one blob arrive in pieces. It
-// survives a restart of the process with all bytes that the disk has. One
-// Append runs at a time; Size never waits for it.
+// Upload is a session in which the bytes of one blob arrive in pieces. One
+// Append runs at a time; Size never waits for it. It survives the end of the
+// process, see savepoint.go.
 type Upload struct {
 	store      *Store
 	id         string
@@ -35,8 +36,10 @@ type Upload struct {
 	writing sync.Mutex      // held by Append, Commit and Cancel; protects the fields below
 	file    *os.File        // nil after the end of the session
 	writer  *durable.Writer // at the end of file, once hash is there
-	hash    hash.Hash       // nil until the first Append, and again after a restart
+	hash    hash.Hash       // nil until the first Append
 	hashed  int64           // how many bytes hash has seen
+	saved   savepoint
+	lost    bool // a sync failed: nobody knows which bytes are on the disk
 }
 
 // OffsetError is an ErrInvalid: the bytes that were offered do not start where
@@ -100,30 +103,6 @@ func (s *Store) Upload(ctx context.Context, repository, id string) (*Upload, err
 	return u, nil
 }
 
-// reopenUpload goes on with a session of an earlier process.
-func (s *Store) reopenUpload(ctx context.Context, id string) (*Upload, error) {
-	u := &Upload{store: s, id: id}
-	err := s.db.Read.QueryRowContext(ctx, `SELECT repository, algorithm FROM uploads WHERE id = ?`, id).Scan(&u.repository, &u.algorithm)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = registry.ErrNotFound
-	}
-	if err != nil {
-		return nil, err
-	}
-	if u.file, err = os.OpenFile(s.path(uploadsDir, id), os.O_RDWR, 0); errors.Is(err, os.ErrNotExist) {
-		return nil, registry.ErrNotFound
-	} else if err != nil {
-		return nil, err
-	}
-	info, err := u.file.Stat()
-	if err != nil {
-		u.file.Close()
-		return nil, err
-	}
-	u.size.Store(info.Size())
-	return u, nil
-}
-
 // ID names the session within the store.
 func (u *Upload) ID() string { return u.id }
 
@@ -148,7 +127,11 @@ func (u *Upload) Append(ctx context.Context, offset int64, r io.Reader) (int64, 
 		return u.Size(), err
 	}
 	err := durable.Copy(ctx, (*uploadWriter)(u), r)
-	return u.Size(), registry.DiskError(err)
+	if u.lost {
+		return u.Size(), registry.DiskError(errors.Join(err, u.end(context.WithoutCancel(ctx), false)))
+	}
+	saveErr := u.save(false)
+	return u.Size(), registry.DiskError(cmp.Or(err, saveErr))
 }
 
 // uploadWriter writes at the session's end, hashes, and counts.
@@ -160,10 +143,14 @@ func (w *uploadWriter) Write(p []byte) (int, error) {
 	u.hash.Write(p[:n])
 	u.hashed += int64(n)
 	u.size.Add(int64(n))
+	if err == nil {
+		err = u.saveNowAndThen()
+	}
 	return n, err
 }
 
-// catchUp makes the hash cover all bytes, which after a restart it does not.
+// catchUp makes the hash cover all bytes with an algorithm that was not
+// announced.
 func (u *Upload) catchUp(ctx context.Context, algorithm digest.Algorithm) error {
 	if u.hash != nil && u.algorithm == algorithm && u.hashed == u.Size() {
 		return nil
@@ -178,7 +165,7 @@ func (u *Upload) catchUp(ctx context.Context, algorithm digest.Algorithm) error 
 
 // Commit ends the session: its bytes are the blob d of the repository, durable
 // when it returns. Bytes that are something else are ErrDigest, and the session
-// stays, as it does while its file has not become the blob's.
+// stays; after any other failure of the disk it is gone.
 func (u *Upload) Commit(ctx context.Context, d digest.Digest) (int64, error) {
 	if !u.writing.TryLock() {
 		return 0, fmt.Errorf("upload %s: %w: another request writes to it", u.id, registry.ErrConflict)
@@ -198,15 +185,12 @@ func (u *Upload) Commit(ctx context.Context, d digest.Digest) (int64, error) {
 	}
 	ctx = context.WithoutCancel(ctx) // a client that leaves now must not stop it half-way
 	a := &arrival{digest: d, size: u.Size(), file: u.file}
-	err := u.store.settle(ctx, a)
-	if err != nil && !a.settled {
-		return 0, fmt.Errorf("upload %s: %w", u.id, registry.DiskError(err))
-	}
-	if err == nil {
-		err = u.store.link(ctx, u.store.db.WriteSoon, link{u.repository, d, a.size})
-	}
-	// The file is a blob's now: whatever failed, nothing may be added to it.
-	return a.size, errors.Join(err, u.end(ctx, a.settled))
+	err := u.store.land(ctx, []*arrival{a}, link{u.repository, d, a.size})
+	// If it went well, the file is a blob's now. If not, it cannot be tried
+	// again: after a sync that failed the next one succeeds although bytes are
+	// lost.
+	endErr := u.end(ctx, a.settled)
+	return a.size, named("upload "+u.id, cmp.Or(err, endErr))
 }
 
 // Cancel ends the session and forgets its bytes.
@@ -251,6 +235,7 @@ func (s *Store) closeUploads() {
 	for _, u := range open {
 		u.writing.Lock()
 		if u.file != nil {
+			_ = u.save(true) // where it cannot be, the session is where it was saved before
 			u.file.Close()
 			u.file = nil
 		}

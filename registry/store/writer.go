@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -37,7 +38,11 @@ func (s *Store) Exists(ctx context.Context, repository string, d registry.Descri
 	var err error
 	if registry.IsManifest(d.MediaType) {
 		var one int
-		err = s.queries.hasManifest.QueryRowContext(ctx, registry.RepositoryPath(repository), d.Digest.String()).Scan(&one)
+		path := registry.RepositoryPath(repository)
+		err = s.queries.hasManifest.QueryRowContext(ctx, path, d.Digest.String()).Scan(&one)
+		if err == nil && !s.guard.answer(path, d.Digest) {
+			err = registry.ErrNotFound
+		}
 	} else {
 		_, err = s.StatBlob(ctx, repository, d.Digest)
 	}
@@ -59,7 +64,8 @@ func (s *Store) Missing(ctx context.Context, repository string, blobs []registry
 			return nil, err
 		}
 		for _, d := range group {
-			if size, linked := sizes[d.Digest]; !linked || s.checkFile(d.Digest, size) != nil {
+			size, linked := sizes[d.Digest]
+			if !linked || !s.guard.answer(registry.RepositoryPath(repository), d.Digest) || s.checkFile(ctx, d.Digest, size) != nil {
 				missing = append(missing, d)
 			}
 		}
@@ -102,7 +108,19 @@ func (s *Store) Mount(ctx context.Context, repository, from string, d registry.D
 	if err != nil {
 		return false, err
 	}
-	return true, s.link(ctx, s.db.WriteSoon, link{repository, d.Digest, size})
+	if d.Size > 0 && d.Size != size {
+		return false, nil // adopted after a crash, and not whole
+	}
+	l := link{repository, d.Digest, size}
+	if err := s.charge(ctx, l); err != nil {
+		return false, err
+	}
+	s.content.RLock()
+	defer s.content.RUnlock()
+	if info, err := os.Stat(s.blobPath(d.Digest)); err != nil || info.Size() != size {
+		return false, nil // erased, or found damaged, since
+	}
+	return true, s.link(ctx, l)
 }
 
 // mountable is the size of a blob that a repository, or any, has whole.
@@ -110,12 +128,17 @@ func (s *Store) mountable(ctx context.Context, from string, d digest.Digest) (si
 	if from != "" {
 		return s.StatBlob(ctx, from, d)
 	}
+	select {
+	case <-s.recounted: // before, files may have no row yet
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
 	err = s.queries.blobSize.QueryRowContext(ctx, d.String()).Scan(&size)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, registry.ErrNotFound
 	}
 	if err == nil {
-		err = s.checkFile(d, size)
+		err = s.checkFile(ctx, d, size)
 	}
 	return size, err
 }
@@ -148,7 +171,13 @@ func (s *Store) check(ctx context.Context, ref registry.Ref, d registry.Descript
 	incomplete := IncompleteError{Ref: ref}
 	for _, b := range parsed.Blobs {
 		size, err := s.StatBlob(ctx, ref.Repository, b.Digest)
+		if errors.Is(err, registry.ErrNotFound) {
+			if revived, reviveErr := s.revive(ctx, ref.Repository, b); revived || reviveErr != nil {
+				size, err = b.Size, reviveErr
+			}
+		}
 		switch {
+		case errors.Is(err, registry.ErrNotFound) && s.options.AcceptIncomplete:
 		case errors.Is(err, registry.ErrNotFound):
 			incomplete.Missing = append(incomplete.Missing, b.Digest)
 		case err != nil:
@@ -166,7 +195,7 @@ func (s *Store) check(ctx context.Context, ref registry.Ref, d registry.Descript
 func (s *Store) putManifests(ctx context.Context, write transaction, puts []put) error {
 	err := write(ctx, func(tx *sql.Tx) error {
 		for _, p := range puts {
-			if err := insertManifest(ctx, tx, p); err != nil {
+			if err := s.insertManifest(ctx, tx, p); err != nil {
 				return named(p.ref.String(), err)
 			}
 		}
@@ -178,35 +207,47 @@ func (s *Store) putManifests(ctx context.Context, write transaction, puts []put)
 		keys = append(keys, manifestKey(path, p.ref.Tag), manifestKey(path, p.descriptor.Digest.String()))
 	}
 	s.cache.forget(keys...)
-	return err
+	if err != nil {
+		return registry.DiskError(err)
+	}
+	var digests []digest.Digest
+	for _, p := range puts {
+		digests = append(digests, p.descriptor.Digest)
+	}
+	return s.healed(ctx, digests...)
 }
 
-func insertManifest(ctx context.Context, tx *sql.Tx, p put) error {
+func (s *Store) insertManifest(ctx context.Context, tx *sql.Tx, p put) error {
 	id, err := repositoryID(ctx, tx, p.ref.Repository)
 	if err != nil {
 		return err
 	}
-	if err := checkLinks(ctx, tx, id, p); err != nil {
+	if err := s.checkLinks(ctx, tx, id, p); err != nil {
 		return err
 	}
+	d := p.descriptor.Digest
+	s.guard.arrive(registry.RepositoryPath(p.ref.Repository), d)
 	if err := insertContent(ctx, tx, p); err != nil {
 		return err
 	}
-	d := p.descriptor.Digest.String()
-	if _, err := tx.ExecContext(ctx, `INSERT INTO repository_manifests (repository_id, digest) VALUES (?, ?) ON CONFLICT DO NOTHING`, id, d); err != nil {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO repository_manifests (repository_id, digest, linked_at) VALUES (?, ?, ?)
+		ON CONFLICT DO NOTHING`, id, d.String(), now()); err != nil {
 		return err
 	}
-	return setTag(ctx, tx, id, p.ref.Tag, d)
+	return s.setTag(ctx, tx, id, p.ref, d)
 }
 
 // checkLinks repeats the check of a manifest's blobs where nobody can delete
 // one in between.
-func checkLinks(ctx context.Context, tx *sql.Tx, repository int64, p put) error {
+func (s *Store) checkLinks(ctx context.Context, tx *sql.Tx, repository int64, p put) error {
+	if s.options.AcceptIncomplete {
+		return nil
+	}
 	incomplete := IncompleteError{Ref: p.ref}
 	for _, b := range p.parsed.Blobs {
 		var one int
 		err := tx.QueryRowContext(ctx, `SELECT 1 FROM repository_blobs WHERE repository_id = ? AND digest = ?`, repository, b.Digest.String()).Scan(&one)
-		if errors.Is(err, sql.ErrNoRows) {
+		if errors.Is(err, sql.ErrNoRows) || err == nil && !s.guard.stays(registry.RepositoryPath(p.ref.Repository), b.Digest) {
 			incomplete.Missing = append(incomplete.Missing, b.Digest)
 		} else if err != nil {
 			return err
@@ -219,17 +260,21 @@ func checkLinks(ctx context.Context, tx *sql.Tx, repository int64, p put) error 
 }
 
 // setTag points a tag at a manifest of the repository; no tag, nothing to do.
-func setTag(ctx context.Context, tx *sql.Tx, repository int64, tag, d string) error {
-	if tag == "" {
+func (s *Store) setTag(ctx context.Context, tx *sql.Tx, repository int64, ref registry.Ref, d digest.Digest) error {
+	if ref.Tag == "" {
 		return nil
+	}
+	if err := s.mayMove(ctx, tx, repository, ref, d); err != nil {
+		return err
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO tags (repository_id, name, digest, updated_at) VALUES (?, ?, ?, ?)
 		ON CONFLICT (repository_id, name) DO UPDATE SET digest = excluded.digest, updated_at = excluded.updated_at
-		WHERE digest <> excluded.digest`, repository, tag, d, now())
+		WHERE digest <> excluded.digest`, repository, ref.Tag, d.String(), now())
 	return err
 }
 
-// insertContent writes a manifest and what it names, unless it is known.
+// insertContent writes a manifest and what it names, unless it is known and
+// whole.
 func insertContent(ctx context.Context, tx *sql.Tx, p put) error {
 	annotations, err := json.Marshal(p.parsed.Annotations)
 	if err != nil {
@@ -242,7 +287,8 @@ func insertContent(ctx context.Context, tx *sql.Tx, p put) error {
 	}
 	d := p.descriptor.Digest.String()
 	result, err := tx.ExecContext(ctx, `INSERT INTO manifests (digest, media_type, artifact_type, subject, annotations, content, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET content = excluded.content, unlinked_at = NULL
+		WHERE unlinked_at IS NOT NULL OR content <> excluded.content`,
 		d, p.descriptor.MediaType, p.parsed.ArtifactType, subject, string(annotations), p.content, now())
 	if err != nil {
 		return err

@@ -1,0 +1,64 @@
+package retention
+
+import (
+	"fmt"
+	"time"
+)
+
+// candidate is a tag with what clauses need to know of it.
+type candidate struct {
+	Tag
+	rank int           // 1 is the newest of the repository's tags
+	age  time.Duration // since its last change, not below 0
+}
+
+// clause is one ground to keep a tag.
+type clause interface {
+	// keeps reports whether it does, and why or why not in words that can
+	// stand alone and in a list.
+	keeps(c candidate) (ok bool, reason string)
+}
+
+// newest keeps that many tags, those that changed last.
+type newest int
+
+func (n newest) keeps(c candidate) (bool, string) {
+	if c.rank <= int(n) {
+		return true, fmt.Sprintf("newest %d of %d", c.rank, n)
+	}
+	return false, fmt.Sprintf("not among the newest %d", n)
+}
+
+// patterns keeps the tags that one of them matches.
+type patterns []pattern
+
+func (list patterns) keeps(c candidate) (bool, string) {
+	for _, p := range list {
+		if p.matches(c.Name) {
+			return true, "matches " + p.text
+		}
+	}
+	return false, "matches no kept pattern"
+}
+
+func (r versionRange) keeps(c candidate) (bool, string) {
+	switch in, version := r.contains(c.Name); {
+	case in:
+		return true, "in range " + r.text
+	case version:
+		return false, "not in range " + r.text
+	default:
+		return false, "not a version in range " + r.text
+	}
+}
+
+// younger keeps the tags that changed less than that long ago.
+type younger time.Duration
+
+func (y younger) keeps(c candidate) (bool, string) {
+	limit := time.Duration(y)
+	if c.age < limit {
+		return true, fmt.Sprintf("changed %s, younger than %s", ago(c.age), words(limit))
+	}
+	return false, fmt.Sprintf("changed %s, not younger than %s", ago(c.age), words(limit))
+}

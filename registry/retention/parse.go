@@ -1,0 +1,202 @@
+package retention
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/landfall-dev/landfall/registry"
+)
+
+const (
+	// MaxSize bounds a policy, in bytes.
+	MaxSize = 1 << 20
+	version = "1"
+)
+
+// Parse reads a policy of version 1, YAML or JSON, of at most MaxSize bytes:
+//
+//	version: 1
+//	rules:
+//	  - repositories: ["docker.io/library/*", "registry.local/team/**"]
+//	    keep:               # any of these; without keep the rule keeps all
+//	      last: 5           # that many tags, those that changed last
+//	      tags: ["v1\\..*"] # RE2, whole tags
+//	      semver: ">=1.2 <3"
+//	      younger: 30d      # since the last change; h, m and s, d, or w
+//	    immutable: ["v.*"]  # tags that may not move or go
+//	quotas:
+//	  - prefix: registry.local/team
+//	    size: 50GiB
+//
+// What is unknown, there twice or without effect is ErrInvalid; errors begin
+// with name and tell the line and the field.
+func Parse(name string, content []byte) (*Policy, error) {
+	p, err := parse(content)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return p, nil
+}
+
+func parse(content []byte) (*Policy, error) {
+	if len(content) > MaxSize {
+		return nil, fmt.Errorf("%w: larger than %d bytes", registry.ErrInvalid, MaxSize)
+	}
+	root, err := readDocument(content)
+	if err == nil {
+		err = checkVersion(root)
+	}
+	if err != nil {
+		return nil, err
+	}
+	fields, err := root.fields("version", "rules", "quotas")
+	if err != nil {
+		return nil, err
+	}
+	p := &Policy{}
+	if f, ok := fields["rules"]; ok {
+		p.rules, err = parseRules(f, &compiler{room: maxProgram})
+	}
+	if f, ok := fields["quotas"]; ok && err == nil {
+		p.quotas, err = parseQuotas(f)
+	}
+	// JSON may be the longer form, and has to be read back.
+	if err == nil && len(p.Marshal()) > MaxSize {
+		err = fmt.Errorf("%w: larger than %d bytes as JSON", registry.ErrInvalid, MaxSize)
+	}
+	return p, err
+}
+
+// checkVersion comes before all else: what the other fields may be depends on it.
+func checkVersion(root field) error {
+	if len(root.node.Content) < 2 || root.node.Content[0].Value != "version" {
+		return root.errorf("the first field has to be version: %s", version)
+	}
+	_, err := parseText(field{"version", root.node.Content[1]}, func(text string) (string, error) {
+		if text != version {
+			return "", fmt.Errorf("not a version that is known here (%s)", version)
+		}
+		return text, nil
+	})
+	return err
+}
+
+// parseRules also refuses a glob that an earlier rule has: it decides nothing.
+func parseRules(f field, c *compiler) ([]Rule, error) {
+	list, err := f.list()
+	rules := make([]Rule, len(list))
+	seen := map[string]bool{}
+	for i, f := range list {
+		if rules[i], err = parseRule(f, c); err != nil {
+			return nil, err
+		}
+		for _, g := range rules[i].repositories {
+			if seen[g.text] {
+				return nil, f.errorf("repositories: %q is there twice; the first rule decides", g.text)
+			}
+			seen[g.text] = true
+		}
+	}
+	return rules, err
+}
+
+func parseRule(f field, c *compiler) (r Rule, err error) {
+	fields, err := f.fields("repositories", "keep", "immutable")
+	if err != nil {
+		return Rule{}, err
+	}
+	repositories, ok := fields["repositories"]
+	if !ok {
+		return Rule{}, f.errorf("repositories is missing")
+	}
+	r.repositories, err = parseList(repositories, c.glob)
+	if f, ok := fields["keep"]; ok && err == nil {
+		r.keep, err = parseKeep(f, c)
+	}
+	if f, ok := fields["immutable"]; ok && err == nil {
+		r.immutable, err = parseList(f, c.pattern)
+	}
+	return r, err
+}
+
+// parseKeep returns at least one clause: a keep without any would read as
+// keeping nothing, and mean that all is kept.
+func parseKeep(f field, c *compiler) ([]clause, error) {
+	fields, err := f.fields("last", "tags", "semver", "younger")
+	if err == nil && len(fields) == 0 {
+		err = f.errorf("it says nothing; leave it out to keep all")
+	}
+	if err != nil {
+		return nil, err
+	}
+	var clauses []clause
+	for _, read := range []struct {
+		name  string
+		parse func(field) (clause, error)
+	}{
+		{"last", func(f field) (clause, error) { return parseText(f, parseLast) }},
+		{"tags", func(f field) (clause, error) {
+			list, err := parseList(f, c.pattern)
+			return patterns(list), err
+		}},
+		{"semver", func(f field) (clause, error) { return parseText(f, parseRange) }},
+		{"younger", func(f field) (clause, error) {
+			age, err := parseText(f, parseAge)
+			return younger(age), err
+		}},
+	} {
+		if f, ok := fields[read.name]; ok {
+			clause, err := read.parse(f)
+			if err != nil {
+				return nil, err
+			}
+			clauses = append(clauses, clause)
+		}
+	}
+	return clauses, nil
+}
+
+func parseLast(text string) (newest, error) {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 1 {
+		return 0, errors.New("not a whole number, 1 or more")
+	}
+	return newest(n), nil
+}
+
+// parseQuotas refuses two sizes for one prefix.
+func parseQuotas(f field) ([]Quota, error) {
+	list, err := f.list()
+	quotas := make([]Quota, len(list))
+	seen := map[string]bool{}
+	for i, f := range list {
+		if quotas[i], err = parseQuota(f); err != nil {
+			return nil, err
+		}
+		if seen[quotas[i].Prefix] {
+			return nil, f.errorf("prefix %q is there twice", quotas[i].Prefix)
+		}
+		seen[quotas[i].Prefix] = true
+	}
+	return quotas, err
+}
+
+// parseQuota wants the prefix spelled out even when it is empty: a forgotten
+// one must not bound the whole site.
+func parseQuota(f field) (q Quota, err error) {
+	fields, err := f.fields("prefix", "size")
+	if err != nil {
+		return Quota{}, err
+	}
+	prefix, hasPrefix := fields["prefix"]
+	size, hasSize := fields["size"]
+	if !hasPrefix || !hasSize {
+		return Quota{}, f.errorf("prefix and size are both needed")
+	}
+	if q.Prefix, err = parseText(prefix, parsePrefix); err != nil {
+		return Quota{}, err
+	}
+	q.Size, err = parseText(size, parseSize)
+	return q, err
+}

@@ -1,0 +1,188 @@
+package store
+
+import (
+	"hash/maphash"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// guard knows what a collection must leave alone although no root in the
+// database reaches it: what somebody was told is here (a lease), and what
+// comes while the collection runs.
+//
+// A collection first marks what is live, then cuts: from then on what is not
+// live is as good as gone for everybody, and is taken out in steps. So nobody
+// can begin to rely on something that is half gone. One lock makes all answers
+// exact.
+//
+// Sets hold fingerprints: 16 bytes instead of a digest's 71 and a path.
+type guard struct {
+	seeds [2]maphash.Seed
+	lease time.Duration
+
+	mu      sync.Mutex // protects the fields below
+	leases  map[fingerprint]time.Time
+	prune   int                 // so many leases may there be before old ones are looked for
+	holds   map[*int]time.Time  // imports and backups under way, which no lease outlives
+	live    liveSet             // after the cut: what stays; nil otherwise
+	arrived map[occurrence]bool // while marking: what came or was leased, true once it is marked; nil otherwise
+}
+
+// occurrence is a manifest in a repository; without one, wherever it is.
+type occurrence struct {
+	path   string
+	digest digest.Digest
+}
+
+// liveSet is a set of content in repositories, by pair.
+type liveSet map[fingerprint]struct{}
+
+// fingerprint stands for a text; two that are equal by chance do not happen
+// within 128 bits.
+type fingerprint [2]uint64
+
+func newGuard(lease time.Duration) *guard {
+	return &guard{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, lease: lease,
+		leases: map[fingerprint]time.Time{}, prune: 4096, holds: map[*int]time.Time{}}
+}
+
+func (g *guard) hash(text string) fingerprint {
+	return fingerprint{maphash.String(g.seeds[0], text), maphash.String(g.seeds[1], text)}
+}
+
+// pair stands for content in a repository.
+func pair(path, digest fingerprint) fingerprint {
+	const odd = 0x9e3779b97f4a7c15 // so that a path and a digest are not exchangeable
+	return fingerprint{path[0]*odd ^ digest[0], path[1]*odd ^ digest[1]}
+}
+
+// answer reports whether a repository's content may be said to be here, and
+// leases it if so.
+func (g *guard) answer(path string, d digest.Digest) bool {
+	h := g.hash(string(d))
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.live != nil && !g.live.has(pair(g.hash(path), h)) && !g.leased(h) {
+		return false
+	}
+	g.leases[h] = time.Now()
+	g.note(occurrence{"", d})
+	if len(g.leases) > g.prune {
+		cutoff := g.cutoff()
+		maps.DeleteFunc(g.leases, func(_ fingerprint, at time.Time) bool { return at.Before(cutoff) })
+		g.prune = max(4096, 2*len(g.leases))
+	}
+	return true
+}
+
+func (g *guard) note(o occurrence) {
+	if _, known := g.arrived[o]; g.arrived != nil && !known {
+		g.arrived[o] = false
+	}
+}
+
+// arrive notes what a transaction that is about to commit makes part of a
+// repository, or a root there: it stays.
+func (g *guard) arrive(path string, d digest.Digest) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	h := g.hash(string(d))
+	g.leases[h] = time.Now()
+	g.note(occurrence{path, d})
+	if g.live != nil {
+		g.live[pair(g.hash(path), h)] = struct{}{}
+	}
+}
+
+// stays reports whether a collection that has cut must leave this alone.
+func (g *guard) stays(path string, d digest.Digest) bool {
+	h := g.hash(string(d))
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.live == nil || g.live.has(pair(g.hash(path), h)) || g.leased(h)
+}
+
+// isLeased reports whether a lease protects d.
+func (g *guard) isLeased(d digest.Digest) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.leased(g.hash(string(d)))
+}
+
+func (g *guard) leased(h fingerprint) bool {
+	at, ok := g.leases[h]
+	return ok && !at.Before(g.cutoff())
+}
+
+// cutoff is the moment after which leases count.
+func (g *guard) cutoff() time.Time {
+	cutoff := time.Now().Add(-g.lease)
+	for _, start := range g.holds {
+		if start.Before(cutoff) {
+			cutoff = start
+		}
+	}
+	return cutoff
+}
+
+// hold keeps every lease from ending until it is let go.
+func (g *guard) hold() (release func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	key := new(int)
+	g.holds[key] = time.Now()
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.holds, key)
+	}
+}
+
+// held reports whether an import or backup is under way, and since when.
+func (g *guard) held() (since time.Time, yes bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, start := range g.holds {
+		if !yes || start.Before(since) {
+			since, yes = start, true
+		}
+	}
+	return since, yes
+}
+
+// startMarking begins to note what arrives.
+func (g *guard) startMarking() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.arrived = map[occurrence]bool{}
+}
+
+// takeArrived returns what has arrived and was not returned before. When there
+// is nothing and cut is given, cut decides from now on, and done is true.
+func (g *guard) takeArrived(cut liveSet) (fresh []occurrence, done bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for o, marked := range g.arrived {
+		if !marked {
+			fresh = append(fresh, o)
+			g.arrived[o] = true
+		}
+	}
+	if len(fresh) == 0 && cut != nil {
+		g.arrived, g.live = nil, cut
+		return nil, true
+	}
+	return fresh, false
+}
+
+// end ends a collection: everything that is left is visible again.
+func (g *guard) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.arrived, g.live = nil, nil
+}
+
+func (l liveSet) has(key fingerprint) bool { _, ok := l[key]; return ok }

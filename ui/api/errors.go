@@ -1,0 +1,59 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/landfall-dev/landfall/registry"
+)
+
+// failed is an error on its way to a client.
+type failed struct {
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+}
+
+// kinds are the errors of package registry as the API calls them.
+var kinds = []struct {
+	name   string
+	err    error
+	status int
+}{
+	{"not_found", registry.ErrNotFound, http.StatusNotFound},
+	{"no_space", registry.ErrNoSpace, http.StatusInsufficientStorage},
+	{"conflict", registry.ErrConflict, http.StatusConflict},
+	{"digest", registry.ErrDigest, http.StatusUnprocessableEntity},
+	{"size", registry.ErrSize, http.StatusUnprocessableEntity},
+	{"incomplete", registry.ErrIncomplete, http.StatusUnprocessableEntity},
+	{"denied", registry.ErrDenied, http.StatusForbidden},
+	{"invalid", registry.ErrInvalid, http.StatusBadRequest},
+}
+
+// describeError is the only place where an error gets its kind and status.
+func describeError(err error) (failed, int) {
+	for _, k := range kinds {
+		if errors.Is(err, k.err) {
+			return failed{k.name, err.Error()}, k.status
+		}
+	}
+	return failed{"failed", err.Error()}, http.StatusInternalServerError
+}
+
+// remoteError is an appliance's error with its kind.
+type remoteError struct {
+	kind    error
+	message string
+}
+
+func (e *remoteError) Error() string { return e.message }
+
+func (e *remoteError) Unwrap() error { return e.kind }
+
+func (f failed) err() error {
+	for _, k := range kinds {
+		if k.name == f.Kind {
+			return &remoteError{k.err, f.Message}
+		}
+	}
+	return errors.New(f.Message)
+}

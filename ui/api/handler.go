@@ -1,0 +1,180 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/store"
+)
+
+// maxRequest bounds the body of a request, in bytes.
+const maxRequest = 2 << 20
+
+// Handler serves a site below /api/v1/. Requests that a browser sends for
+// another page are refused.
+func Handler(s Site) http.Handler {
+	h := &handler{s}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /api/v1/content/scrub", h.scrub)
+	mux.HandleFunc("POST /api/v1/content/collect", h.collect)
+	for pattern, do := range map[string]func(*http.Request) (any, error){
+		"POST /api/v1/content/undo":        func(r *http.Request) (any, error) { return s.Undo(r.Context()) },
+		"GET /api/v1/content/why/{digest}": h.why,
+		"GET /api/v1/content/pins":         func(r *http.Request) (any, error) { return s.Pins(r.Context()) },
+		"POST /api/v1/content/pins":        h.pin,
+		"POST /api/v1/content/unpin":       h.unpin,
+		"GET /api/v1/content/policy":       func(r *http.Request) (any, error) { return s.Policy(r.Context()) },
+		"PUT /api/v1/content/policy":       h.setPolicy,
+		"POST /api/v1/content/retain":      h.retain,
+		"GET /api/v1/doctor":               func(r *http.Request) (any, error) { return s.Examine(r.Context()) },
+	} {
+		mux.HandleFunc(pattern, answer(do))
+	}
+	mux.HandleFunc("GET /api/v1/backup/database", func(w http.ResponseWriter, r *http.Request) { send(w, r, s.Snapshot) })
+	mux.HandleFunc("GET /api/v1/backup/blobs/{digest}", func(w http.ResponseWriter, r *http.Request) {
+		send(w, r, func(ctx context.Context) (io.ReadCloser, error) {
+			d, err := registry.ParseDigest(r.PathValue("digest"))
+			if err != nil {
+				return nil, err
+			}
+			return s.BlobBytes(ctx, d)
+		})
+	})
+	return http.NewCrossOriginProtection().Handler(mux)
+}
+
+type handler struct{ site Site }
+
+func decode(r *http.Request, v any) error {
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxRequest))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return fmt.Errorf("%w: request: %w", registry.ErrInvalid, err)
+	}
+	return nil
+}
+
+// answer makes a handler of a function that returns its answer.
+func answer(do func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		result, err := do(r)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(result)
+	}
+}
+
+func refuse(w http.ResponseWriter, err error) {
+	f, status := describeError(err)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(f)
+}
+
+// stream runs a verb that tells of events.
+func stream[E, R any](w http.ResponseWriter, run func(tell func(E)) (*R, error)) {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	out := json.NewEncoder(w)
+	flush := http.NewResponseController(w)
+	result, err := run(func(e E) {
+		_ = out.Encode(event[E, R]{Event: &e}) // a client that left ends the request's context
+		_ = flush.Flush()
+	})
+	last := event[E, R]{Result: result}
+	if err != nil {
+		f, _ := describeError(err)
+		last = event[E, R]{Error: &f}
+	}
+	_ = out.Encode(last)
+}
+
+func (h *handler) scrub(w http.ResponseWriter, r *http.Request) {
+	var request scrubRequest
+	if err := decode(r, &request); err != nil {
+		refuse(w, err)
+		return
+	}
+	stream(w, func(tell func(store.Damage)) (*store.Scrubbed, error) {
+		return h.site.Scrub(r.Context(), store.ScrubOptions{Fresh: request.Fresh, Rate: request.Rate, Found: tell})
+	})
+}
+
+func (h *handler) collect(w http.ResponseWriter, r *http.Request) {
+	var request collectRequest
+	if err := decode(r, &request); err != nil {
+		refuse(w, err)
+		return
+	}
+	stream(w, func(tell func(store.Kept)) (*store.Collected, error) {
+		opts := store.CollectOptions{DryRun: request.DryRun, Now: request.Now}
+		if request.Kept {
+			opts.Kept = tell
+		}
+		return h.site.Collect(r.Context(), opts)
+	})
+}
+
+func (h *handler) why(r *http.Request) (any, error) {
+	d, err := registry.ParseDigest(r.PathValue("digest"))
+	if err != nil {
+		return nil, err
+	}
+	return h.site.Why(r.Context(), d)
+}
+
+func (p pinRequest) ref() registry.Ref {
+	return registry.Ref{Repository: p.Repository, Tag: p.Tag, Digest: p.Digest}
+}
+
+func (h *handler) pin(r *http.Request) (any, error) {
+	var p pinRequest
+	if err := decode(r, &p); err != nil {
+		return nil, err
+	}
+	return h.site.Pin(r.Context(), p.ref(), p.Owner, p.Reason)
+}
+
+func (h *handler) unpin(r *http.Request) (any, error) {
+	var p pinRequest
+	if err := decode(r, &p); err != nil {
+		return nil, err
+	}
+	return struct{}{}, h.site.Unpin(r.Context(), p.ref(), p.Owner)
+}
+
+func (h *handler) setPolicy(r *http.Request) (any, error) {
+	var content []byte
+	if err := decode(r, &content); err != nil {
+		return nil, err
+	}
+	return struct{}{}, h.site.SetPolicy(r.Context(), content)
+}
+
+func (h *handler) retain(r *http.Request) (any, error) {
+	var request retainRequest
+	if err := decode(r, &request); err != nil {
+		return nil, err
+	}
+	return h.site.Retain(r.Context(), store.RetainOptions{DryRun: request.DryRun, Policy: request.Policy})
+}
+
+// send answers with bytes. What breaks off in the middle cuts the connection.
+func send(w http.ResponseWriter, r *http.Request, open func(context.Context) (io.ReadCloser, error)) {
+	content, err := open(r.Context())
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	defer content.Close()
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if _, err := io.Copy(w, content); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
