@@ -1,6 +1,7 @@
 package powerloss
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -56,7 +57,7 @@ func makeBundle(s *site, random *rand.Rand, path string) (bundle, error) {
 		served := strings.ReplaceAll(host, ":", "_") + "/" + repository
 		b.changes = append(b.changes, change{name{served, "1"}, image.Digest})
 	}
-	return b, command(create...)
+	return b, command(context.Background(), create...)
 }
 
 // importCommand lands the bundle in a data folder, whether a site serves it or not.

@@ -124,7 +124,7 @@ func format(t *testing.T) []byte {
 	if err := os.Truncate(path, diskSize); err != nil {
 		t.Fatal(err)
 	}
-	if err := command("mkfs.ext4", "-q", "-m", "0", "-J", "size=4", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", path); err != nil {
+	if err := command(t.Context(), "mkfs.ext4", "-q", "-m", "0", "-J", "size=4", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", path); err != nil {
 		t.Fatal(err)
 	}
 	content, err := os.ReadFile(path)
@@ -136,14 +136,16 @@ func format(t *testing.T) []byte {
 
 // mount puts the file system of a disk at a folder; its loop device goes away
 // with unmount.
-func mount(disk, dir string) error { return command("mount", "-t", "ext4", "-o", "loop", disk, dir) }
+func mount(disk, dir string) error {
+	return command(context.Background(), "mount", "-t", "ext4", "-o", "loop", disk, dir)
+}
 
 // unmount waits for who has just been killed to let go.
 func unmount(dir string) error {
-	err := command("umount", dir)
+	err := command(context.Background(), "umount", dir)
 	for deadline := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(deadline); {
 		time.Sleep(20 * time.Millisecond)
-		err = command("umount", dir)
+		err = command(context.Background(), "umount", dir)
 	}
 	return err
 }

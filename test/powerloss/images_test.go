@@ -25,15 +25,7 @@ type copied struct {
 // newCopies makes the disks, in a file system in memory of their own.
 func newCopies(t *testing.T) chan *copied {
 	t.Helper()
-	memory := t.TempDir()
-	if err := unix.Mount("tmpfs", memory, "tmpfs", 0, ""); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := unmount(memory); err != nil {
-			t.Error(err)
-		}
-	})
+	memory := memoryFolder(t)
 	free := make(chan *copied, copies)
 	for i := range copies {
 		c, err := newCopy(filepath.Join(memory, fmt.Sprint(i)), t.TempDir())
@@ -48,6 +40,21 @@ func newCopies(t *testing.T) chan *copied {
 		free <- c
 	}
 	return free
+}
+
+// memoryFolder is a folder in memory.
+func memoryFolder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unmount(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 func newCopy(path, dir string) (*copied, error) {

@@ -1,6 +1,7 @@
 package powerloss
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -53,9 +54,13 @@ func newKiller(t *testing.T) *killer {
 	t.Helper()
 	var clock atomic.Int64
 	random := newRandom(t)
+	folder := t.TempDir()
+	if os.Getenv(insideEnv) != "" {
+		folder = memoryFolder(t) // what a kill leaves does not depend on the disk, but the time until then does
+	}
 	k := &killer{interrupted: map[string]int{}}
 	k.life = life{
-		data:    filepath.Join(t.TempDir(), "data"),
+		data:    filepath.Join(folder, "data"),
 		ledger:  newLedger(func() int64 { return clock.Add(1) }),
 		random:  random,
 		bundles: makeBundles(t, random, 4),
@@ -112,13 +117,16 @@ func (k *killer) check() error {
 func (k *killer) killBusy() error {
 	s, killed := k.site, make(chan struct{})
 	k.site = nil
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	running := life{k.data, k.ledger, k.random, k.bundles, s}
 	timer := time.AfterFunc(time.Duration(k.random.IntN(250))*time.Millisecond, func() {
 		s.kill()
 		close(killed)
+		cancel() // commands would try again for some seconds
 	})
 	defer timer.Stop()
-	err := running.busy(1000, k.chore(&running))
+	err := running.busy(1000, k.chore(ctx, &running))
 	select {
 	case <-killed:
 	case <-time.After(patience):
@@ -132,21 +140,21 @@ func (k *killer) killBusy() error {
 }
 
 // chore is what goes on beside the writers.
-func (k *killer) chore(l *life) func() error {
+func (k *killer) chore(ctx context.Context, l *life) func() error {
 	bundle, kinds := k.random.IntN(len(k.bundles)), slices.Clone(upkeep)
 	k.random.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 	switch k.random.IntN(3) {
 	case 0:
 		return func() error { return nil }
 	case 1:
-		return func() error { return l.keep(kinds) }
+		return func() error { return l.keep(ctx, kinds) }
 	}
-	return l.landing(bundle)
+	return l.landing(ctx, bundle)
 }
 
 // killCommand kills a command that works on the folder by itself.
 func (k *killer) killCommand() error {
-	kinds := append([]string{"import"}, upkeep...)
+	kinds := append([]string{"import", "import", "import"}, upkeep...)
 	kind := kinds[k.random.IntN(len(kinds))]
 	d := &deed{kind: kind}
 	args := upkeepCommand(kind, k.data)

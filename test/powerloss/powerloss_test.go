@@ -2,6 +2,7 @@ package powerloss
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -46,13 +47,13 @@ func (l *life) busy(operations int, beside func() error) error {
 }
 
 // landing is to land bundles and to keep the folder in order in between.
-func (l *life) landing(bundles ...int) func() error {
+func (l *life) landing(ctx context.Context, bundles ...int) func() error {
 	return func() error {
 		for _, b := range bundles {
-			if err := l.land(b); err != nil {
+			if err := l.land(ctx, b); err != nil {
 				return err
 			}
-			if err := l.keep(upkeep); err != nil {
+			if err := l.keep(ctx, upkeep); err != nil {
 				return err
 			}
 		}
@@ -61,9 +62,9 @@ func (l *life) landing(bundles ...int) func() error {
 }
 
 // keep runs some of the upkeep.
-func (l *life) keep(kinds []string) error {
+func (l *life) keep(ctx context.Context, kinds []string) error {
 	for _, kind := range kinds {
-		if err := l.ledger.do(kind, func() error { return tend(kind, l.data) }); err != nil {
+		if err := l.ledger.do(kind, func() error { return tend(ctx, kind, l.data) }); err != nil {
 			return err
 		}
 	}
@@ -72,21 +73,21 @@ func (l *life) keep(kinds []string) error {
 
 // land imports a bundle. Names of an import into a folder that nobody serves
 // become visible together.
-func (l *life) land(i int) error {
+func (l *life) land(ctx context.Context, i int) error {
 	b := l.bundles[i]
 	kind := "import"
 	if l.site != nil {
 		kind = "import into a running site"
 	}
 	d := &deed{kind: kind, changes: b.changes, whole: l.site == nil}
-	return l.ledger.doDeed(d, func() error { return command(b.importCommand(l.data)...) })
+	return l.ledger.doDeed(d, func() error { return command(ctx, b.importCommand(l.data)...) })
 }
 
 // crash kills the site while writers work. What they had under way may have
 // happened or not, and what can be seen of it may still be lost.
-func (l *life) crash(operations int) error {
+func (l *life) crash(ctx context.Context, operations int) error {
 	running := make(chan error, 1)
-	go func() { running <- l.busy(operations, l.landing(0)) }()
+	go func() { running <- l.busy(operations, l.landing(ctx, 0)) }()
 	position := l.ledger.now()
 	for l.ledger.now() < position+200 {
 		select {
@@ -103,23 +104,23 @@ func (l *life) crash(operations int) error {
 }
 
 // live is all that happens to the disk.
-func (l *life) live() error {
+func (l *life) live(ctx context.Context) error {
 	steps := []func() error{
 		l.begin,
-		func() error { return l.busy(16, l.landing(0, 1)) },
+		func() error { return l.busy(16, l.landing(ctx, 0, 1)) },
 		l.end,
-		func() error { return l.land(2) }, // all of it is new to the names
-		func() error { return l.land(1) }, // and most of this is there
-		func() error { return l.keep(upkeep) },
+		func() error { return l.land(ctx, 2) }, // all of it is new to the names
+		func() error { return l.land(ctx, 1) }, // and most of this is there
+		func() error { return l.keep(ctx, upkeep) },
 		l.begin,
-		func() error { return l.crash(50) },
+		func() error { return l.crash(ctx, 50) },
 		l.begin,
 		l.mend,
-		func() error { return l.busy(16, l.landing(3, 0)) },
+		func() error { return l.busy(16, l.landing(ctx, 3, 0)) },
 		l.end,
-		func() error { return l.land(3) },
+		func() error { return l.land(ctx, 3) },
 		l.begin,
-		func() error { return l.busy(16, l.landing(2)) },
+		func() error { return l.busy(16, l.landing(ctx, 2)) },
 	}
 	for i, step := range steps {
 		if err := step(); err != nil {
@@ -153,7 +154,7 @@ func recordLife(t *testing.T, random *rand.Rand) (*disk, *ledger) {
 	if err := mount(path, dir); err != nil {
 		t.Fatal(err)
 	}
-	err := l.live()
+	err := l.live(t.Context())
 	if l.site != nil {
 		l.site.kill()
 	}

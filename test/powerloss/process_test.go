@@ -18,8 +18,8 @@ import (
 const patience = time.Minute
 
 // command runs a program that has to succeed.
-func command(args ...string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func command(ctx context.Context, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
 	if err != nil {

@@ -1,6 +1,7 @@
 package powerloss
 
 import (
+	"context"
 	"errors"
 	"os/exec"
 )
@@ -35,8 +36,8 @@ const (
 )
 
 // tend runs an upkeep; a site that is at it by itself is well.
-func tend(kind, data string) error {
-	err := command(upkeepCommand(kind, data)...)
+func tend(ctx context.Context, kind, data string) error {
+	err := command(ctx, upkeepCommand(kind, data)...)
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == exitBusy {
 		return nil
 	}
