@@ -97,6 +97,7 @@ func runIsolated() int {
 		}()
 		err = cmd.Wait()
 	}
+	dropMounts()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return max(exit.ExitCode(), 1)
 	}
@@ -105,6 +106,21 @@ func runIsolated() int {
 		return 1
 	}
 	return 0
+}
+
+// dropMounts takes away what tests that were ended left mounted, so that their
+// folders can be removed.
+func dropMounts() {
+	_ = unix.Unmount("/proc", unix.MNT_DETACH) // the tests', of processes that are gone
+	content, err := os.ReadFile("/proc/thread-self/mountinfo")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	for line := range strings.Lines(string(content)) {
+		if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(fields[4], os.Getenv("TMPDIR")+"/") {
+			_ = unix.Unmount(fields[4], unix.MNT_DETACH)
+		}
+	}
 }
 
 // provideBinary makes binaryEnv an absolute path.
