@@ -261,8 +261,20 @@ func (c *scrubber) scrubManifests(ctx context.Context) error {
 	}, `SELECT digest, content FROM manifests`)
 	for _, d := range bad {
 		if err == nil && !c.isDamaged(ctx, d) {
-			err = c.noteDamage(ctx, d, "manifest", errManifestBytes)
+			err = c.badManifest(ctx, d)
 		}
+	}
+	return err
+}
+
+func (c *scrubber) badManifest(ctx context.Context, d digest.Digest) error {
+	if err := c.noteDamage(ctx, d, "manifest", errManifestBytes); err != nil {
+		return err
+	}
+	c.pass.Damaged++
+	names, more, err := c.namesOver(ctx, d)
+	if c.opts.Found != nil {
+		c.opts.Found(Damage{Digest: d, Kind: "manifest", Cause: errManifestBytes.Error(), Found: time.Now().UTC(), Breaks: names, More: more})
 	}
 	return err
 }
