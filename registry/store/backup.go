@@ -198,7 +198,7 @@ func (t *transfer) bring(ctx context.Context, blobs []registry.Descriptor) error
 		if known := registry.ErrNotFound; errors.Is(err, known) || errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize) {
 			t.adding.Lock()
 			defer t.adding.Unlock()
-			t.unproven = append(t.unproven, Unproven{d.Digest, err.Error()})
+			t.unproven = append(t.unproven, Unproven{d.Digest, causeText(d.Digest, err)})
 			return nil
 		}
 		return err

@@ -186,7 +186,7 @@ func (c *scrubber) note(ctx context.Context, b scrubbed, bad, stuck bool, cause 
 		return nil
 	}
 	names, more, err := c.namesOver(ctx, b.digest)
-	damage := Damage{Digest: b.digest, Kind: "blob", Size: b.size, Cause: cause.Error(), Found: time.Now().UTC(), Breaks: names, More: more}
+	damage := Damage{Digest: b.digest, Kind: "blob", Size: b.size, Cause: causeText(b.digest, cause), Found: time.Now().UTC(), Breaks: names, More: more}
 	if stuck {
 		c.stuck = append(c.stuck, damage)
 	}
