@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
@@ -102,7 +101,7 @@ func newContentRestore() *cobra.Command {
 
 func printUnproven(w io.Writer, list []store.Unproven) {
 	for _, u := range list {
-		fmt.Fprintf(w, "not whole: %s: %s\n", u.Digest, strings.TrimPrefix(u.Cause, u.Digest.String()+": "))
+		fmt.Fprintf(w, "not whole: %s: %s\n", u.Digest, u.Cause)
 	}
 }
 
