@@ -180,12 +180,12 @@ func readBlobList(ctx context.Context, path string) (blobs []registry.Descriptor
 
 // transfer brings blobs into a folder that has the store's layout.
 type transfer struct {
-	dir           string
-	read          func(context.Context, digest.Digest) (io.ReadCloser, error)
-	prove         bool // do not trust what the folder has: read it
-	adding        sync.Mutex
-	moved, proven int64
-	unproven      []Unproven
+	dir      string
+	read     func(context.Context, digest.Digest) (io.ReadCloser, error)
+	prove    bool // do not trust what the folder has: read it
+	adding   sync.Mutex
+	moved    int64
+	unproven []Unproven
 }
 
 func (t *transfer) bring(ctx context.Context, blobs []registry.Descriptor) error {
