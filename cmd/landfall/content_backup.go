@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
 	"github.com/landfall-dev/landfall/registry"
@@ -21,7 +23,7 @@ func newContentBackup() *cobra.Command {
 	flags := addSiteFlags(c)
 	asJSON := jsonFlag(c)
 	c.RunE = flags.manage(func(c *cobra.Command, s managed, args []string) error {
-		b, err := store.Backup(c.Context(), s, args[0])
+		b, err := backup(c, s, args[0])
 		if err != nil {
 			return err
 		}
@@ -36,12 +38,47 @@ func newContentBackup() *cobra.Command {
 	return c
 }
 
+// backup shows where a person watches how much was moved.
+func backup(c *cobra.Command, s managed, dir string) (*store.BackedUp, error) {
+	p := newCounter(c.ErrOrStderr(), "moving")
+	defer p.close()
+	return store.Backup(c.Context(), countedSource{s, p}, dir)
+}
+
+// countedSource counts the bytes of blobs that are read from it.
+type countedSource struct {
+	store.Source
+	progress *progress
+}
+
+func (s countedSource) BlobBytes(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
+	r, err := s.Source.BlobBytes(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return countedReader{r, s.progress}, nil
+}
+
+type countedReader struct {
+	io.ReadCloser
+	progress *progress
+}
+
+func (r countedReader) Read(b []byte) (int, error) {
+	n, err := r.ReadCloser.Read(b)
+	r.progress.add(int64(n))
+	return n, err
+}
+
 func newContentRestore() *cobra.Command {
 	var data string
 	c := &cobra.Command{
 		Use:   "restore DIR",
 		Short: "Make a site from a backup, and prove every digest",
-		Args:  cobra.ExactArgs(1),
+		Long: "Make the site in the data folder, which must not hold one, from the backup in the folder DIR. Interrupted,\n" +
+			"run it again: it goes on. What the backup does not have whole is named and will be in quarantine; the rest\n" +
+			"serves.",
+		Args: cobra.ExactArgs(1),
 	}
 	addDataFlag(c, &data)
 	asJSON := jsonFlag(c)
@@ -54,8 +91,8 @@ func newContentRestore() *cobra.Command {
 			err = printJSON(c.OutOrStdout(), r)
 		} else {
 			printUnproven(c.OutOrStdout(), r.Damaged)
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: the site of %s: %d blobs, %s, %d not whole\n",
-				data, r.Created.Format("2006-01-02 15:04 MST"), r.Blobs, size(r.Bytes), len(r.Damaged))
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: the site as of %s: %d blobs, %s\n",
+				data, r.Created.Format("2006-01-02 15:04 MST"), r.Blobs, size(r.Bytes))
 		}
 		return unproven(err, r.Damaged)
 	}
@@ -71,7 +108,11 @@ func printUnproven(w io.Writer, list []store.Unproven) {
 // unproven makes damage an ErrDigest, which the exit code tells.
 func unproven(err error, list []store.Unproven) error {
 	if err == nil && len(list) > 0 {
-		err = fmt.Errorf("%w: %d blobs are not whole; the rest is done", registry.ErrDigest, len(list))
+		what := list[0].Digest.String() + " is not whole"
+		if len(list) > 1 {
+			what = fmt.Sprintf("%s and %d more are not whole", list[0].Digest, len(list)-1)
+		}
+		err = fmt.Errorf("%w: %s; the rest is done", registry.ErrDigest, what)
 	}
 	return err
 }

@@ -32,6 +32,9 @@ func newContentCollect() *cobra.Command {
 	c.Flags().BoolVar(&now, "now", false, "erase at once, also what is in the trash: there is no undo")
 	asJSON := jsonFlag(c)
 	c.RunE = flags.manage(func(c *cobra.Command, s managed, _ []string) error {
+		if err := ownsStoreFlags(c, s); err != nil {
+			return err
+		}
 		kept := []store.Kept{}
 		opts := store.CollectOptions{DryRun: dryRun, Now: now}
 		if dryRun {
@@ -49,6 +52,16 @@ func newContentCollect() *cobra.Command {
 		return printCollected(c.OutOrStdout(), report, kept)
 	})
 	return c
+}
+
+// ownsStoreFlags refuses the options of a store that an appliance has opened
+// with its own.
+func ownsStoreFlags(c *cobra.Command, s managed) error {
+	_, local := s.(*store.Store)
+	if !local && (c.Flags().Changed("lease") || c.Flags().Changed("trash")) {
+		return usageError{fmt.Errorf("--lease and --trash are the appliance's, which has the data folder: set them with 'landfall serve'")}
+	}
+	return nil
 }
 
 func printCollected(w io.Writer, r *store.Collected, kept []store.Kept) error {
@@ -70,7 +83,7 @@ func printCollected(w io.Writer, r *store.Collected, kept []store.Kept) error {
 		fmt.Fprintf(w, "%s taken out (%d manifests, %d blobs), %s freed on the disk\n", size(r.Bytes), r.Manifests, r.Blobs, size(r.Erased.Bytes))
 	}
 	if r.Trash.Blobs > 0 {
-		fmt.Fprintf(w, "in the trash: %d blobs, %s; erased from %s on ('landfall content undo' brings it back, 'landfall content collect --now' frees it)\n",
+		fmt.Fprintf(w, "in the trash: %d blobs, %s; to be erased from %s on ('landfall content undo' brings it back, 'landfall content collect --now' erases it)\n",
 			r.Trash.Blobs, size(r.Trash.Bytes), r.Trash.Next.Format("2006-01-02 15:04 MST"))
 	}
 	return nil
@@ -80,7 +93,9 @@ func newContentUndo() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "undo",
 		Short: "Bring back what collection and retention took out",
-		Args:  cobra.NoArgs,
+		Long: "Put what is in the trash back where collection and retention took it from. Tag or pin what shall stay: what\n" +
+			"nothing keeps goes with a later collection again.",
+		Args: cobra.NoArgs,
 	}
 	flags := addSiteFlags(c)
 	asJSON := jsonFlag(c)
@@ -92,7 +107,11 @@ func newContentUndo() *cobra.Command {
 		if *asJSON {
 			return printJSON(c.OutOrStdout(), r)
 		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "%d tags, %d manifests and %d blobs are back; what nothing keeps stays for an hour: tag or pin it\n", r.Tags, r.Manifests, r.Blobs)
+		if r == (store.Restored{}) {
+			_, err = fmt.Fprintln(c.OutOrStdout(), "nothing to bring back")
+			return err
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "%d tags, %d manifests and %d blobs are back; tag or pin what shall stay\n", r.Tags, r.Manifests, r.Blobs)
 		return err
 	})
 	return c

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/store"
 )
 
 // operator is who pins when nobody else is named.
@@ -19,7 +18,9 @@ func newContentPin() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pin NAME",
 		Short: "Keep content whatever happens to its tags",
-		Args:  cobra.ExactArgs(1),
+		Long: "Pin what a name points at now: collection and retention leave it alone, and it cannot be deleted, until its\n" +
+			"owner takes the pin away with 'landfall content unpin'. A tag that is pinned by name cannot be deleted either.",
+		Args: cobra.ExactArgs(1),
 	}
 	flags := addSiteFlags(c)
 	c.Flags().StringVar(&owner, "owner", operator, "`who` needs it")
@@ -29,11 +30,11 @@ func newContentPin() *cobra.Command {
 		if reason == "" {
 			return usageError{fmt.Errorf("say why with --reason")}
 		}
-		ref, err := parseName(args[0])
-		if err != nil {
+		var p store.Pin
+		ref, err := eachName(args[0], func(ref registry.Ref) (err error) {
+			p, err = s.Pin(c.Context(), ref, owner, reason)
 			return err
-		}
-		p, err := s.Pin(c.Context(), ref, owner, reason)
+		})
 		if err != nil {
 			return err
 		}
@@ -51,27 +52,19 @@ func newContentUnpin() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "unpin NAME",
 		Short: "Take a pin away",
+		Long:  "Take an owner's pin of a name away; 'landfall content pins' lists names and owners.",
 		Args:  cobra.ExactArgs(1),
 	}
 	flags := addSiteFlags(c)
 	c.Flags().StringVar(&owner, "owner", operator, "`who` set it")
 	c.RunE = flags.manage(func(c *cobra.Command, s managed, args []string) error {
-		ref, err := parseName(args[0])
+		ref, err := eachName(args[0], func(ref registry.Ref) error { return s.Unpin(c.Context(), ref, owner) })
 		if err == nil {
-			err = s.Unpin(c.Context(), ref, owner)
+			_, err = fmt.Fprintf(c.OutOrStdout(), "unpinned %s\n", ref)
 		}
 		return err
 	})
 	return c
-}
-
-// parseName takes a name as the site lists it.
-func parseName(text string) (registry.Ref, error) {
-	ref, err := registry.ParseName(text)
-	if err != nil {
-		return ref, usageError{err}
-	}
-	return ref, nil
 }
 
 func newContentPins() *cobra.Command {
@@ -98,37 +91,4 @@ func newContentPins() *cobra.Command {
 		return t.Flush()
 	})
 	return c
-}
-
-func newContentPolicy() *cobra.Command {
-	var set string
-	c := &cobra.Command{
-		Use:   "policy",
-		Short: "Show the retention policy, or put another in force",
-		Args:  cobra.NoArgs,
-	}
-	flags := addSiteFlags(c)
-	c.Flags().StringVar(&set, "set", "", "put the policy in this YAML or JSON `file` in force; an empty file ends the last")
-	c.RunE = flags.manage(func(c *cobra.Command, s managed, _ []string) error {
-		if !c.Flags().Changed("set") {
-			return showPolicy(c.Context(), c, s)
-		}
-		content, err := os.ReadFile(set)
-		if err != nil {
-			return err
-		}
-		if err := s.SetPolicy(c.Context(), content); err != nil {
-			return fmt.Errorf("%s: %w", set, err)
-		}
-		return nil
-	})
-	return c
-}
-
-func showPolicy(ctx context.Context, c *cobra.Command, s managed) error {
-	content, err := s.Policy(ctx)
-	if err == nil {
-		_, err = c.OutOrStdout().Write(content)
-	}
-	return err
 }

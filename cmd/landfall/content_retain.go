@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -16,8 +15,9 @@ func newContentRetain() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "retain",
 		Short: "Remove the tags that the policy does not keep",
-		Long:  "Remove the tags that the policy does not keep. 'landfall content undo' brings them back until they are\nerased; 'landfall content collect' frees what they alone kept.",
-		Args:  cobra.NoArgs,
+		Long: "Remove the tags that the policy does not keep; 'landfall content policy' shows and sets it. 'landfall content\n" +
+			"undo' brings them back until they are erased; 'landfall content collect' frees what they alone kept.",
+		Args: cobra.NoArgs,
 	}
 	flags := addSiteFlags(c)
 	c.Flags().BoolVar(&opts.DryRun, "dry-run", false, "change nothing; say of each tag what would happen, and why")
@@ -29,7 +29,7 @@ func newContentRetain() *cobra.Command {
 				return usageError{fmt.Errorf("--policy goes with --dry-run; 'landfall content policy --set %s' puts it in force", file)}
 			}
 			var err error
-			if opts.Policy, err = os.ReadFile(file); err != nil {
+			if opts.Policy, err = readPolicy(file); err != nil {
 				return err
 			}
 		}
@@ -41,9 +41,21 @@ func newContentRetain() *cobra.Command {
 			return printJSON(c.OutOrStdout(), r)
 		}
 		printRetained(c.OutOrStdout(), r)
-		return nil
+		return hintPolicy(c, s, r)
 	})
 	return c
+}
+
+// hintPolicy says why nothing was decided.
+func hintPolicy(c *cobra.Command, s managed, r *store.Retained) error {
+	if len(r.Repositories) > 0 || c.Flags().Changed("policy") {
+		return nil
+	}
+	content, err := s.Policy(c.Context())
+	if err == nil && len(content) == 0 {
+		fmt.Fprintln(c.ErrOrStderr(), noPolicy)
+	}
+	return err
 }
 
 func printRetained(w io.Writer, r *store.Retained) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math"
@@ -33,9 +34,7 @@ func newContentScrub() *cobra.Command {
 		if err != nil {
 			return usageError{fmt.Errorf("--rate: %w", err)}
 		}
-		report, err := s.Scrub(c.Context(), store.ScrubOptions{Fresh: fresh, Rate: limit, Found: func(d store.Damage) {
-			fmt.Fprintf(c.ErrOrStderr(), "damaged: %s: %s\n", d.Digest, d.Cause)
-		}})
+		report, err := scrub(c, s, store.ScrubOptions{Fresh: fresh, Rate: limit})
 		if err != nil {
 			return err
 		}
@@ -50,6 +49,18 @@ func newContentScrub() *cobra.Command {
 		return err
 	})
 	return c
+}
+
+// scrub shows where a person watches how far it is, and tells of damage at once.
+func scrub(c *cobra.Command, s managed, opts store.ScrubOptions) (*store.Scrubbed, error) {
+	p := newProgress(c.ErrOrStderr(), "proving")
+	defer p.close()
+	defer p.follow(c.Context(), func(ctx context.Context) (at, total int64, err error) {
+		stats, err := s.Stats(ctx)
+		return stats.Scrub.Bytes, stats.Scrub.TotalBytes, err
+	})()
+	opts.Found = func(d store.Damage) { fmt.Fprintf(p, "damaged: %s: %s\n", d.Digest, d.Cause) }
+	return s.Scrub(c.Context(), opts)
 }
 
 func printScrubbed(w io.Writer, r *store.Scrubbed) {
@@ -69,13 +80,13 @@ func printScrubbed(w io.Writer, r *store.Scrubbed) {
 	fmt.Fprintf(w, "%d blobs, %s read%s: %d damaged\n", r.Blobs, size(r.Bytes), resumed, len(r.Damaged))
 }
 
-// damagedError is an ErrDigest that names what is in quarantine.
+// damagedError is an ErrDigest.
 func damagedError(list []store.Damage) error {
-	var digests []string
-	for _, d := range list {
-		digests = append(digests, d.Digest.String())
+	what := fmt.Sprintf("%s is in quarantine", list[0].Digest)
+	if len(list) > 1 {
+		what = fmt.Sprintf("%s and %d more are in quarantine", list[0].Digest, len(list)-1)
 	}
-	return fmt.Errorf("%w: %s: import or push what brings it", registry.ErrDigest, strings.Join(digests, ", "))
+	return fmt.Errorf("%w: %s: import the bundle again that brought it, or push it again", registry.ErrDigest, what)
 }
 
 // units of bytes, largest first.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,17 +17,19 @@ func newDoctor() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what is wrong with a site, and what mends it",
-		Args:  cobra.NoArgs,
+		Long: "Look at the database, the disk, the content and the clock of a site, and say what is wrong and what mends it.\n" +
+			"Nothing is changed. The exit code is 1 when something needs to be mended; notes and warnings do not count.",
+		Args: cobra.NoArgs,
 	}
 	flags := addSiteFlags(c)
 	asJSON := jsonFlag(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		list, err := examine(c.Context(), c, flags)
-		if err != nil {
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		list, err := flags.examine(c)
+		if list == nil {
 			return err
 		}
 		if *asJSON {
-			err = printJSON(c.OutOrStdout(), list)
+			err = errors.Join(err, printJSON(c.OutOrStdout(), list))
 		} else {
 			printFindings(c.OutOrStdout(), list)
 		}
@@ -42,17 +43,21 @@ func newDoctor() *cobra.Command {
 	return c
 }
 
-// examine asks the site, or finds out why it cannot be asked.
-func examine(ctx context.Context, c *cobra.Command, flags *siteFlags) (list []store.Finding, err error) {
-	ask := flags.manage(func(c *cobra.Command, s managed, _ []string) error {
-		list, err = s.Examine(ctx)
+// examine asks the site. Of a folder that cannot be opened it says why, with
+// the error unless that is a fault of the site.
+func (f *siteFlags) examine(c *cobra.Command) (list []store.Finding, err error) {
+	err = f.manage(func(c *cobra.Command, s managed, _ []string) error {
+		list, err = s.Examine(c.Context())
 		return err
-	})
-	err = ask(c, nil)
-	if err == nil || list != nil || flags.server != "" || flags.mustExist() != nil {
+	})(c, nil)
+	if err == nil || list != nil || f.server != "" || c.Context().Err() != nil || f.mustExist() != nil {
 		return list, err
 	}
-	return []store.Finding{store.Diagnose(flags.data, err)}, nil
+	finding := store.Diagnose(f.data, err)
+	if finding.Level == store.LevelError {
+		err = nil
+	}
+	return []store.Finding{finding}, err
 }
 
 func printFindings(w io.Writer, list []store.Finding) {

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -13,6 +16,7 @@ import (
 
 // progress counts what a copy does, and shows it where a person watches.
 type progress struct {
+	lines          io.Writer // where there is no bar
 	bar            *mpb.Bar
 	bars           *mpb.Progress
 	bytes, present atomic.Int64
@@ -20,12 +24,8 @@ type progress struct {
 
 // newProgress shows a bar when w is a terminal, nothing otherwise.
 func newProgress(w io.Writer, verb string) *progress {
-	p := &progress{}
-	f, ok := w.(*os.File)
-	if !ok {
-		return p
-	}
-	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+	p := &progress{lines: w}
+	if !isTerminal(w) {
 		return p
 	}
 	p.bars = mpb.New(mpb.WithOutput(w), mpb.WithWidth(40))
@@ -35,14 +35,80 @@ func newProgress(w io.Writer, verb string) *progress {
 	return p
 }
 
+// newCounter shows how much was done of what has no known size.
+func newCounter(w io.Writer, verb string) *progress {
+	p := &progress{lines: w}
+	if isTerminal(w) {
+		p.bars = mpb.New(mpb.WithOutput(w), mpb.WithWidth(1))
+		p.bar = p.bars.AddSpinner(0,
+			mpb.PrependDecorators(decor.Name(verb+" "), decor.Current(decor.SizeB1024(0), "% .1f")),
+			mpb.AppendDecorators(decor.AverageSpeed(decor.SizeB1024(0), "% .1f")))
+	}
+	return p
+}
+
+// isTerminal reports whether a person watches w.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// Write writes whole lines, above the bar if there is one.
+func (p *progress) Write(lines []byte) (int, error) {
+	if p.bars != nil {
+		return p.bars.Write(lines)
+	}
+	return p.lines.Write(lines)
+}
+
+// add counts bytes.
+func (p *progress) add(n int64) {
+	p.bytes.Add(n)
+	if p.bar != nil {
+		p.bar.IncrInt64(n)
+	}
+}
+
+// followEvery is how often follow asks.
+const followEvery = time.Second
+
+// follow moves the bar to where ask says, now and then, until stop is called.
+func (p *progress) follow(ctx context.Context, ask func(context.Context) (at, total int64, err error)) (stop func()) {
+	if p.bar == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var following sync.WaitGroup
+	following.Go(func() {
+		tick := time.NewTicker(followEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if at, total, err := ask(ctx); err == nil {
+				p.bar.SetTotal(total, false)
+				p.bar.SetCurrent(at)
+			}
+		}
+	})
+	return func() {
+		cancel()
+		following.Wait()
+	}
+}
+
 // event is the hook for registry.CopyOptions.
 func (p *progress) event(e registry.Event) {
 	switch e.Kind {
 	case registry.Advanced:
-		p.bytes.Add(e.Bytes)
-		if p.bar != nil {
-			p.bar.IncrInt64(e.Bytes)
-		}
+		p.add(e.Bytes)
 	case registry.Skipped:
 		p.present.Add(1)
 	case registry.Planned:

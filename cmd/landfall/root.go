@@ -65,7 +65,7 @@ func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
 func checkArgs(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
+			if err := errors.Join(check(c, args), c.ValidateFlagGroups()); err != nil {
 				return usageError{fmt.Errorf("%s: %w", c.CommandPath(), err)}
 			}
 			return nil

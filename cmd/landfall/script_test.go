@@ -5,6 +5,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -30,13 +34,45 @@ func TestMain(m *testing.M) {
 			defer stop()
 			os.Exit(run(ctx, os.Args[1:]))
 		},
+		"request": request,
 	})
+}
+
+// request SOCKET METHOD PATH [FILE [TYPE]] sends a file to an appliance and
+// prints the answer's status and body.
+func request() {
+	args := append(os.Args[1:], "", "")
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", args[0])
+	}}}
+	var body io.Reader
+	if args[3] != "" {
+		content, err := os.ReadFile(args[3])
+		if err != nil {
+			log.Fatal(err)
+		}
+		body = bytes.NewReader(content)
+	}
+	r, err := http.NewRequest(args[1], "http://landfall"+args[2], body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	r.Header.Set("Content-Type", args[4])
+	answer, err := client.Do(r)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer answer.Body.Close()
+	fmt.Println(answer.Status)
+	if _, err := io.Copy(os.Stdout, answer.Body); err != nil {
+		log.Fatal(err)
+	}
 }
 
 // TestScripts runs the real binary. Each script is headed with its promise.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	site, index := startUpstream(t)
+	site, fixture := startUpstream(t)
 	upstream := listen(t, site)
 	faulty := map[string]string{}
 	for name, fault := range faults {
@@ -46,7 +82,11 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("UPSTREAM", upstream)
-			e.Setenv("INDEX", index)
+			e.Setenv("UPSTREAM_PATH", registry.RepositoryPath(upstream+"/registry.example"))
+			e.Setenv("INDEX", fixture.Index.Digest.String())
+			e.Setenv("SIGNATURE", fixture.Signature.Digest.String())
+			e.Setenv("LAYER", fixture.Layer.Digest.String())
+			e.Setenv("LAYER_FILE", filepath.Join("blobs", "sha256", fixture.Layer.Digest.Encoded()[:2], fixture.Layer.Digest.Encoded()))
 			e.Setenv("LANDFALL_DATA", filepath.Join(e.WorkDir, "data"))
 			e.Setenv("DOCKER_CONFIG", e.WorkDir)
 			for name, address := range faulty {
@@ -59,13 +99,13 @@ func TestScripts(t *testing.T) {
 			"truncate": truncate,
 			"await":    await,
 			"newer":    newer,
+			"hold":     hold,
 		},
 	})
 }
 
-// startUpstream is a site with the fixture's content; it returns the digest of
-// the index, too.
-func startUpstream(t *testing.T) (handler http.Handler, index string) {
+// startUpstream is a site with the fixture's content.
+func startUpstream(t *testing.T) (http.Handler, *registrytest.Fixture) {
 	t.Helper()
 	s, err := store.Open(t.Context(), t.TempDir(), store.Options{})
 	if err != nil {
@@ -76,7 +116,7 @@ func startUpstream(t *testing.T) (handler http.Handler, index string) {
 	if err := registry.Copy(t.Context(), s, f, f.Graph, registry.CopyOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	return engine.New(s, engine.Options{}), f.Index.Digest.String()
+	return engine.New(s, engine.Options{}), f
 }
 
 // listen answers on a free port until the test ends.
@@ -123,6 +163,13 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	ts.Fatalf("%s did not appear within a minute", args[0])
+}
+
+// hold DIR has a store open until the script ends.
+func hold(ts *testscript.TestScript, _ bool, args []string) {
+	s, err := store.Open(context.Background(), ts.MkAbs(args[0]), store.Options{})
+	ts.Check(err)
+	ts.Defer(func() { s.Close() })
 }
 
 // newer FILE makes a bundle one of format version 2, with a right checksum.

@@ -184,10 +184,11 @@ func (f *siteFlags) verb(run func(c *cobra.Command, s site, args []string) error
 	}
 }
 
-// findName takes a name as the site lists it, or as Docker would complete it.
-func findName(ctx context.Context, s registry.Reader, text string) (registry.Ref, error) {
+// eachName does something to a name as the site lists it or, when that is not
+// there, as Docker would complete it; it returns the one that was there.
+func eachName(text string, do func(registry.Ref) error) (registry.Ref, error) {
 	if ref, err := registry.ParseName(text); err == nil {
-		if _, err := s.Resolve(ctx, ref); !errors.Is(err, registry.ErrNotFound) {
+		if err := do(ref); !errors.Is(err, registry.ErrNotFound) {
 			return ref, err
 		}
 	}
@@ -195,6 +196,37 @@ func findName(ctx context.Context, s registry.Reader, text string) (registry.Ref
 	if err != nil {
 		return ref, usageError{err}
 	}
-	_, err = s.Resolve(ctx, ref)
-	return ref, err
+	return ref, do(ref)
+}
+
+// findName finds the name that is meant. An appliance completes names, too, but
+// removes and exports only what it lists.
+func findName(ctx context.Context, s site, text string) (registry.Ref, error) {
+	completed, _ := registry.ParseRef(text)
+	return eachName(text, func(ref registry.Ref) error {
+		if ref.Repository != completed.Repository {
+			if err := mustList(ctx, s, ref); err != nil {
+				return err
+			}
+		}
+		_, err := s.Resolve(ctx, ref)
+		return err
+	})
+}
+
+// mustList is ErrNotFound when a site does not list a name's repository.
+func mustList(ctx context.Context, s registry.Lister, ref registry.Ref) error {
+	before := ref.Repository[:len(ref.Repository)-1]
+	for name, err := range s.Repositories(ctx, before) {
+		if err != nil {
+			return err
+		}
+		if name == ref.Repository {
+			return nil
+		}
+		if registry.RepositoryPath(name) > ref.Repository {
+			break
+		}
+	}
+	return fmt.Errorf("%s: %w", ref, registry.ErrNotFound)
 }

@@ -370,6 +370,36 @@ func TestErrorsKeepLocalPaths(t *testing.T) {
 	s.want(200, "GET", "/v2/a/manifests/"+m.String(), nil)
 }
 
+// What a policy or a pin refuses is told with the operator's words.
+func TestPolicyRefuses(t *testing.T) {
+	s := newSite(t, Options{})
+	_, first := s.pushImage("team/a", "v1", "layer")
+	ref := registry.Ref{Repository: "team/a", Tag: "v1"}
+	if _, err := s.store.Pin(t.Context(), ref, "operator", "edge needs it: /wiki"); err != nil {
+		t.Fatal(err)
+	}
+	refused := func(a answered, text string) {
+		t.Helper()
+		if codes := a.codes(); len(codes) != 1 || codes[0] != "DENIED" || !strings.Contains(string(a.body), text) {
+			t.Errorf("%s, want DENIED %q", a, text)
+		}
+	}
+	refused(s.want(409, "DELETE", "/v2/team/a/manifests/v1", nil), "pinned by operator: edge needs it: /wiki")
+	refused(s.want(409, "DELETE", "/v2/team/a/manifests/"+first.String(), nil), "pinned by operator")
+
+	policy := `{"version":1,"rules":[{"repositories":["team/**"],"immutable":["v.*"]}],"quotas":[{"prefix":"team","size":"10KiB"}]}`
+	if err := s.store.SetPolicy(t.Context(), []byte(policy)); err != nil {
+		t.Fatal(err)
+	}
+	other := image(nil, s.pushBlob("team/a", []byte("another layer")))
+	refused(s.want(409, "PUT", "/v2/team/a/manifests/v1", other, "Content-Type", ocispec.MediaTypeImageManifest), "immutable by rule")
+	s.want(201, "PUT", "/v2/team/a/manifests/w1", other, "Content-Type", ocispec.MediaTypeImageManifest)
+	large := bytes.Repeat([]byte("x"), 11<<10)
+	refused(s.want(403, "POST", "/v2/team/a/blobs/uploads/?digest="+digest.FromBytes(large).String(), large), "the quota of team is 10240 bytes")
+	s.want(404, "HEAD", "/v2/team/a/blobs/"+digest.FromBytes(large).String(), nil)
+	s.want(201, "POST", "/v2/other/blobs/uploads/?digest="+digest.FromBytes(large).String(), large)
+}
+
 func TestClassify(t *testing.T) {
 	path := &os.PathError{Op: "write", Path: "/srv/landfall/blobs/x", Err: errors.New("bad")}
 	for _, c := range []struct {
@@ -398,6 +428,11 @@ func TestClassify(t *testing.T) {
 		{base, auth.ErrAuthenticationFailure, 401, "UNAUTHORIZED", ""},
 		{base, challenge{}, 401, "UNAUTHORIZED", ""},
 		{base, registry.ErrDenied, 403, "DENIED", ""},
+		{upload, fmt.Errorf("x: %w", &store.QuotaError{Prefix: "quay.io/team", Size: 10, Used: 8, More: 3}), 403, "DENIED",
+			"the quota of quay.io/team is 10 bytes: 8 are used, 3 more are asked for; remove something there and collect, or raise the quota"},
+		{manifest, fmt.Errorf("x: %w", &store.PinnedError{What: "a:v1", Owner: "op", Reason: "see /wiki/a"}), 409, "DENIED",
+			"a:v1 is pinned by op: see /wiki/a; take the pin away first"},
+		{manifest, &store.ImmutableError{Ref: registry.Ref{Repository: "a", Tag: "v1"}, Pattern: "v.*", Has: "sha256:0"}, 409, "DENIED", ""},
 		{base, errors.New("anything"), 500, "UNKNOWN", unfit},
 	} {
 		w := httptest.NewRecorder()

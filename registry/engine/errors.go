@@ -58,6 +58,7 @@ func (e *Engine) classify(w http.ResponseWriter, r *http.Request, k kind, err er
 	var known *refusal
 	var challenge auth.Challenge
 	var offset *store.OffsetError
+	var quota *store.QuotaError
 	switch {
 	case errors.As(err, &known):
 		return known
@@ -66,6 +67,8 @@ func (e *Engine) classify(w http.ResponseWriter, r *http.Request, k kind, err er
 		return refuse(http.StatusUnauthorized, errcode.ErrorCodeUnauthorized, "authentication required")
 	case errors.As(err, &offset):
 		return refuse(http.StatusRequestedRangeNotSatisfiable, errcode.ErrorCodeBlobUploadInvalid, "the upload is at byte %d", offset.Size)
+	case errors.As(err, &quota): // not the disk: the operator has decided this
+		return refuse(http.StatusForbidden, errcode.ErrorCodeDenied, "%s", quota)
 	}
 	for _, a := range answers {
 		if !errors.Is(err, a.err) {
@@ -140,8 +143,17 @@ func (a answer) codeFor(k kind) errcode.ErrorCode {
 // unfit stands for the text of an error that is not for clients.
 const unfit = "the site could not do this; its log says why"
 
-// publicText is the text of err unless it may name local files.
+// publicText is the text of err unless it may name local files. What an
+// operator wrote as a pin's reason or a rule is meant to be read.
 func publicText(err error) string {
+	var pinned *store.PinnedError
+	var fixed *store.ImmutableError
+	if errors.As(err, &pinned) {
+		return pinned.Error()
+	}
+	if errors.As(err, &fixed) {
+		return fixed.Error()
+	}
 	var path *fs.PathError
 	var link *os.LinkError
 	text := err.Error()

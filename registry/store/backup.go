@@ -76,6 +76,11 @@ type backup struct {
 }
 
 func (b *backup) run(ctx context.Context, from Source) error {
+	database, err := from.Snapshot(ctx)
+	if err != nil {
+		return err // before a folder is made
+	}
+	defer database.Close()
 	if err := durable.MkdirAll(b.dir, 0o700); err != nil {
 		return err
 	}
@@ -87,7 +92,7 @@ func (b *backup) run(ctx context.Context, from Source) error {
 	if err := makeBlobFolders(b.dir); err != nil {
 		return err
 	}
-	path, err := b.saveDatabase(ctx, from)
+	path, err := b.saveDatabase(ctx, database)
 	if err != nil {
 		return err
 	}
@@ -114,12 +119,7 @@ func (b *backup) run(ctx context.Context, from Source) error {
 }
 
 // saveDatabase takes the snapshot into the folder, under its own digest.
-func (b *backup) saveDatabase(ctx context.Context, from Source) (string, error) {
-	r, err := from.Snapshot(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer r.Close()
+func (b *backup) saveDatabase(ctx context.Context, r io.Reader) (string, error) {
 	f, err := os.CreateTemp(b.dir, "database-*.partial")
 	if err != nil {
 		return "", err
@@ -198,7 +198,7 @@ func (t *transfer) bring(ctx context.Context, blobs []registry.Descriptor) error
 		if known := registry.ErrNotFound; errors.Is(err, known) || errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize) {
 			t.adding.Lock()
 			defer t.adding.Unlock()
-			t.unproven = append(t.unproven, Unproven{d.Digest, err.Error()})
+			t.unproven = append(t.unproven, Unproven{d.Digest, causeText(d.Digest, err)})
 			return nil
 		}
 		return err

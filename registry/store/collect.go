@@ -54,7 +54,7 @@ func (s *Store) Collect(ctx context.Context, opts CollectOptions) (*Collected, e
 	defer s.upkeep.Unlock()
 	s.collecting.start()
 	defer s.collecting.finish()
-	c := &collector{Store: s, opts: opts, report: Collected{DryRun: opts.DryRun}, totals: map[int64]*CollectedRepository{}}
+	c := &collector{Store: s, opts: opts, report: Collected{DryRun: opts.DryRun, Repositories: []CollectedRepository{}}, totals: map[int64]*CollectedRepository{}}
 	defer s.refillBallast()
 	defer s.recharge()
 	defer s.guard.end()

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -103,8 +104,8 @@ func mustAffect(result sql.Result, err error) error {
 }
 
 func named(what string, err error) error {
-	if err == nil {
-		return nil
+	if err == nil || strings.HasPrefix(err.Error(), what+" ") {
+		return err // it names it itself
 	}
 	return fmt.Errorf("%s: %w", what, registry.DiskError(err))
 }

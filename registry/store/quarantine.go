@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -106,11 +107,16 @@ func (s *Store) forgetBlob(ctx context.Context, d digest.Digest) error {
 func (s *Store) noteDamage(ctx context.Context, d digest.Digest, kind string, cause error) error {
 	err := s.writeAnyway(ctx, s.db.WriteSoon, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO damaged (digest, kind, cause, found_at) VALUES (?, ?, ?, ?)
-			ON CONFLICT DO NOTHING`, d.String(), kind, cause.Error(), now())
+			ON CONFLICT DO NOTHING`, d.String(), kind, causeText(d, cause), now())
 		return err
 	})
 	s.cache.forget()
 	return cmp.Or(named("quarantine "+d.String(), err), s.countDamaged(ctx))
+}
+
+// causeText is what is wrong with d, for a list that names d itself.
+func causeText(d digest.Digest, cause error) string {
+	return strings.TrimPrefix(cause.Error(), d.String()+": ")
 }
 
 // countDamaged keeps the number at hand: as long as it is zero, nobody looks.

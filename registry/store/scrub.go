@@ -190,7 +190,7 @@ func (c *scrubber) note(ctx context.Context, b scrubbed, bad, stuck bool, cause 
 		return nil
 	}
 	names, more, err := c.namesOver(ctx, b.digest)
-	damage := Damage{Digest: b.digest, Kind: "blob", Size: b.size, Cause: cause.Error(), Found: time.Now().UTC(), Breaks: names, More: more}
+	damage := Damage{Digest: b.digest, Kind: "blob", Size: b.size, Cause: causeText(b.digest, cause), Found: time.Now().UTC(), Breaks: names, More: more}
 	if stuck {
 		c.stuck = append(c.stuck, damage)
 	}
@@ -280,7 +280,7 @@ func (c *scrubber) scrubManifests(ctx context.Context) error {
 		}, `SELECT rowid, digest, content FROM manifests WHERE rowid > ? ORDER BY rowid LIMIT ?`, last, scrubPage)
 		for _, d := range bad {
 			if err == nil && c.damageOf(ctx, d) == "" {
-				err = c.noteDamage(ctx, d, "manifest", errManifestBytes)
+				err = c.badManifest(ctx, d)
 			}
 		}
 		if err = cmp.Or(err, wait(ctx, c.limit, bytes)); err != nil {
@@ -288,6 +288,18 @@ func (c *scrubber) scrubManifests(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (c *scrubber) badManifest(ctx context.Context, d digest.Digest) error {
+	if err := c.noteDamage(ctx, d, "manifest", errManifestBytes); err != nil {
+		return err
+	}
+	c.pass.Damaged++
+	names, more, err := c.namesOver(ctx, d)
+	if c.opts.Found != nil {
+		c.opts.Found(Damage{Digest: d, Kind: "manifest", Cause: errManifestBytes.Error(), Found: time.Now().UTC(), Breaks: names, More: more})
+	}
+	return err
 }
 
 var errManifestBytes = fmt.Errorf("%w: its bytes in the database are not those of its digest", registry.ErrDigest)

@@ -10,32 +10,40 @@ import (
 
 // Stats are the figures of a store that operators watch.
 type Stats struct {
-	Repositories, Tags, Manifests int64
-	Blobs, BlobBytes              int64 // that a repository has
-	Uploads                       int64 // sessions under way
-	DamagedBlobs                  int64 // in quarantine; manifests, too
-	TrashBlobs, TrashBytes        int64 // to be erased
-	FreeBytes                     int64 // of the file system
-	Scrub                         ScrubProgress
-	Collect                       CollectProgress
+	Repositories int64           `json:"repositories"`
+	Tags         int64           `json:"tags"`
+	Manifests    int64           `json:"manifests"`
+	Blobs        int64           `json:"blobs"`     // that a repository has
+	BlobBytes    int64           `json:"blobBytes"` // of these
+	Uploads      int64           `json:"uploads"`   // sessions under way
+	DamagedBlobs int64           `json:"damaged"`   // in quarantine; manifests, too
+	TrashBlobs   int64           `json:"trashBlobs"`
+	TrashBytes   int64           `json:"trashBytes"` // to be erased
+	FreeBytes    int64           `json:"freeBytes"`  // of the file system
+	Scrub        ScrubProgress   `json:"scrub"`
+	Collect      CollectProgress `json:"collect"`
 }
 
 // ScrubProgress is how far the running, or else the last, scrub is.
 type ScrubProgress struct {
-	Running           bool      `json:"running"`
-	Started, Finished time.Time // zero: never
-	Blobs, Bytes      int64     // read so far
-	TotalBytes        int64     // to be read in all
-	Damaged           int64     // found
+	Running    bool      `json:"running"`
+	Started    time.Time `json:"started,omitzero"` // zero: never
+	Finished   time.Time `json:"finished,omitzero"`
+	Blobs      int64     `json:"blobs"`      // read so far
+	Bytes      int64     `json:"bytes"`      // read so far
+	TotalBytes int64     `json:"totalBytes"` // to be read in all
+	Damaged    int64     `json:"damaged"`    // found
 }
 
 // CollectProgress is how far the running, or else the last, collection is.
 type CollectProgress struct {
-	Running           bool
-	Started, Finished time.Time // zero: never in this process
-	Phase             string    // mark, survey, sweep, erase
-	Items, Bytes      int64     // taken out so far
-	FreedBytes        int64     // erased so far
+	Running    bool      `json:"running"`
+	Started    time.Time `json:"started,omitzero"` // zero: never in this process
+	Finished   time.Time `json:"finished,omitzero"`
+	Phase      string    `json:"phase,omitempty"` // mark, survey, sweep, erase
+	Items      int64     `json:"items"`           // taken out so far
+	Bytes      int64     `json:"bytes"`           // taken out so far
+	FreedBytes int64     `json:"freedBytes"`      // erased so far
 }
 
 // statsAge is for how long counts over large tables are good enough.

@@ -90,7 +90,7 @@ func (s *Store) collectDue(ctx context.Context, opts KeepOptions, last *time.Tim
 
 // scrubDue goes on with a pass, or begins one when the last is old enough.
 func (s *Store) scrubDue(ctx context.Context, opts KeepOptions) error {
-	if opts.ScrubRate <= 0 {
+	if opts.ScrubRate <= 0 || s.scrubbing.get().Running { // it would take the operator's place
 		return nil
 	}
 	var p pass

@@ -4,7 +4,8 @@
 // the store, so a verb does the same thing whether it opens the data folder
 // itself or asks the appliance that has it.
 //
-// Long verbs answer with a stream of JSON objects, one a line: events while
+// A request that is refused gets a status and one object with the kind of
+// error and its text. Long verbs answer with a stream of JSON objects, one a line: events while
 // they run, then one result or one error. Ending the request ends the verb.
 package api
 
@@ -21,6 +22,7 @@ import (
 // Site is what can be managed: a store, or an appliance through a Client.
 type Site interface {
 	Upkeep
+	Watcher
 	Pinner
 	Policer
 	Backupper
@@ -32,7 +34,12 @@ type Upkeep interface {
 	Collect(ctx context.Context, opts store.CollectOptions) (*store.Collected, error)
 	Undo(ctx context.Context) (store.Restored, error)
 	Why(ctx context.Context, d digest.Digest) (*store.Explanation, error)
+}
+
+// Watcher tells how a store does.
+type Watcher interface {
 	Examine(ctx context.Context) ([]store.Finding, error)
+	Stats(ctx context.Context) (store.Stats, error)
 }
 
 // Pinner manages pins.
@@ -87,6 +94,6 @@ type (
 	}
 	retainRequest struct {
 		DryRun bool   `json:"dryRun"`
-		Policy []byte `json:"policy,omitempty"`
+		Policy []byte `json:"policy"` // null: the one in force
 	}
 )

@@ -1,8 +1,8 @@
 package api
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -37,22 +38,18 @@ type Client struct {
 
 // NewClient makes a client; it dials nothing yet.
 func NewClient(opts ClientOptions) (*Client, error) {
-	u, err := url.Parse(opts.Server)
-	if err != nil || u.Scheme != "unix" && u.Host == "" {
-		return nil, fmt.Errorf("%w: server %q: want http://HOST, https://HOST or unix:///SOCKET", registry.ErrInvalid, opts.Server)
+	u, err := parseServer(opts.Server)
+	if err != nil {
+		return nil, err
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil // the appliance is at the site
 	c := &Client{base: strings.TrimSuffix(opts.Server, "/"), name: opts.Server, http: &http.Client{Transport: transport}}
-	switch u.Scheme {
-	case "unix":
+	if u.Scheme == "unix" {
 		c.base = "http://landfall"
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", u.Path)
 		}
-	case "http", "https":
-	default:
-		return nil, fmt.Errorf("%w: server %q: scheme %q", registry.ErrInvalid, opts.Server, u.Scheme)
 	}
 	if opts.CAFile != "" {
 		pool, err := trust(opts.CAFile)
@@ -62,6 +59,23 @@ func NewClient(opts ClientOptions) (*Client, error) {
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
 	}
 	return c, nil
+}
+
+func parseServer(server string) (*url.URL, error) {
+	u, err := url.Parse(server)
+	if err == nil {
+		switch u.Scheme {
+		case "http", "https":
+			if u.Host != "" {
+				return u, nil
+			}
+		case "unix":
+			if u.Host == "" && filepath.IsAbs(u.Path) {
+				return u, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("server %q: %w: want http://HOST:PORT, https://HOST:PORT or unix:///path/to/socket", server, registry.ErrInvalid)
 }
 
 func trust(file string) (*x509.CertPool, error) {
@@ -85,8 +99,9 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// send sends a request and returns the answer's body, if it is one of success.
-func (c *Client) send(ctx context.Context, method, path string, body any) (io.ReadCloser, error) {
+// send sends a request and returns the answer, if it is one of success and of
+// the type that is wanted.
+func (c *Client) send(ctx context.Context, method, path string, body any, want string) (*http.Response, error) {
 	var content io.Reader
 	if body != nil {
 		encoded, err := json.Marshal(body)
@@ -106,25 +121,28 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (io.Re
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", registry.ErrUnreachable, c.name, err)
 	}
-	if answer.StatusCode == http.StatusOK {
-		return answer.Body, nil
+	is := answer.Header.Get("Content-Type")
+	if answer.StatusCode == http.StatusOK && is == want {
+		return answer, nil
 	}
 	defer answer.Body.Close()
 	var f failed
-	if err := json.NewDecoder(io.LimitReader(answer.Body, maxRequest)).Decode(&f); err != nil || f.Message == "" {
-		return nil, fmt.Errorf("%s answers %s to %s /api/v1/%s: is it a Landfall appliance of this version?", c.name, answer.Status, method, path)
+	err = json.NewDecoder(io.LimitReader(answer.Body, maxRequest)).Decode(&f)
+	if answer.StatusCode == http.StatusOK || err != nil || f.Message == "" {
+		return nil, fmt.Errorf("%s answers %s, %s, to %s /api/v1/%s: is it a Landfall appliance of this version?",
+			c.name, answer.Status, cmp.Or(is, "no type"), method, path)
 	}
 	return nil, f.err()
 }
 
 // call sends a request and reads its answer into result.
 func (c *Client) call(ctx context.Context, method, path string, body, result any) error {
-	answer, err := c.send(ctx, method, path, body)
+	answer, err := c.send(ctx, method, path, body, typeJSON)
 	if err != nil {
 		return err
 	}
-	defer answer.Close()
-	if err := json.NewDecoder(answer).Decode(result); err != nil {
+	defer answer.Body.Close()
+	if err := json.NewDecoder(answer.Body).Decode(result); err != nil {
 		return c.broken(ctx, err)
 	}
 	return nil
@@ -139,12 +157,12 @@ func (c *Client) broken(ctx context.Context, err error) error {
 
 // follow sends a request and reads its stream.
 func follow[E, R any](ctx context.Context, c *Client, path string, body any, tell func(E)) (*R, error) {
-	answer, err := c.send(ctx, http.MethodPost, path, body)
+	answer, err := c.send(ctx, http.MethodPost, path, body, typeStream)
 	if err != nil {
 		return nil, err
 	}
-	defer answer.Close()
-	for d := json.NewDecoder(bufio.NewReader(answer)); ; {
+	defer answer.Body.Close()
+	for d := json.NewDecoder(answer.Body); ; {
 		var e event[E, R]
 		if err := d.Decode(&e); err != nil {
 			if errors.Is(err, io.EOF) {
@@ -183,7 +201,12 @@ func (c *Client) Why(ctx context.Context, d digest.Digest) (e *store.Explanation
 	return e, c.call(ctx, http.MethodGet, "content/why/"+url.PathEscape(d.String()), nil, &e)
 }
 
-// Examine implements Upkeep.
+// Stats implements Watcher.
+func (c *Client) Stats(ctx context.Context) (s store.Stats, err error) {
+	return s, c.call(ctx, http.MethodGet, "stats", nil, &s)
+}
+
+// Examine implements Watcher.
 func (c *Client) Examine(ctx context.Context) (list []store.Finding, err error) {
 	return list, c.call(ctx, http.MethodGet, "doctor", nil, &list)
 }
@@ -220,10 +243,39 @@ func (c *Client) Retain(ctx context.Context, opts store.RetainOptions) (r *store
 
 // Snapshot implements Backupper.
 func (c *Client) Snapshot(ctx context.Context) (io.ReadCloser, error) {
-	return c.send(ctx, http.MethodGet, "backup/database", nil)
+	return c.bytes(ctx, "backup/database")
 }
 
 // BlobBytes implements Backupper.
 func (c *Client) BlobBytes(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
-	return c.send(ctx, http.MethodGet, "backup/blobs/"+url.PathEscape(d.String()), nil)
+	return c.bytes(ctx, "backup/blobs/"+url.PathEscape(d.String()))
 }
+
+func (c *Client) bytes(ctx context.Context, path string) (io.ReadCloser, error) {
+	answer, err := c.send(ctx, http.MethodGet, path, nil, typeBytes)
+	if err != nil {
+		return nil, err
+	}
+	return &content{ctx, c, answer}, nil
+}
+
+// content are the bytes of an answer. Its end says whether they are whole.
+type content struct {
+	ctx    context.Context //nolint:containedctx // of the request whose answer this is
+	client *Client
+	answer *http.Response
+}
+
+func (r *content) Read(b []byte) (int, error) {
+	n, err := r.answer.Body.Read(b)
+	switch {
+	case err == nil:
+	case !errors.Is(err, io.EOF):
+		err = r.client.broken(r.ctx, err)
+	default:
+		err = cmp.Or(trailed(r.answer.Trailer), io.EOF)
+	}
+	return n, err
+}
+
+func (r *content) Close() error { return r.answer.Body.Close() }

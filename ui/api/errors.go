@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -48,6 +49,19 @@ type remoteError struct {
 func (e *remoteError) Error() string { return e.message }
 
 func (e *remoteError) Unwrap() error { return e.kind }
+
+// errorTrailer is the trailer in which bytes that were sent in full are called
+// damaged: an error as JSON.
+const errorTrailer = "Landfall-Error"
+
+// trailed is the error that a trailer tells of, nil when there is none.
+func trailed(h http.Header) error {
+	var f failed
+	if json.Unmarshal([]byte(h.Get(errorTrailer)), &f) != nil {
+		return nil
+	}
+	return f.err()
+}
 
 func (f failed) err() error {
 	for _, k := range kinds {

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +15,13 @@ import (
 
 // maxRequest bounds the body of a request, in bytes.
 const maxRequest = 2 << 20
+
+// What an answer of success can be.
+const (
+	typeJSON   = "application/json"
+	typeStream = "application/x-ndjson"
+	typeBytes  = "application/octet-stream"
+)
 
 // Handler serves a site below /api/v1/. Requests that a browser sends for
 // another page are refused.
@@ -33,6 +42,7 @@ func Handler(s *store.Store, ending <-chan struct{}) http.Handler {
 		"PUT /api/v1/content/policy":       h.setPolicy,
 		"POST /api/v1/content/retain":      h.retain,
 		"GET /api/v1/doctor":               func(r *http.Request) (any, error) { return s.Examine(r.Context()) },
+		"GET /api/v1/stats":                func(r *http.Request) (any, error) { return s.Stats(r.Context()) },
 	} {
 		mux.HandleFunc(pattern, answer(do))
 	}
@@ -46,18 +56,27 @@ func Handler(s *store.Store, ending <-chan struct{}) http.Handler {
 			return s.BlobBytes(ctx, d)
 		})
 	})
-	return http.NewCrossOriginProtection().Handler(mux)
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, fmt.Errorf("%w: the request comes from another site's page", registry.ErrDenied))
+	}))
+	return protection.Handler(mux)
 }
 
 type handler struct{ site Site }
 
+// decode reads a body that is one JSON value of known fields.
 func decode(r *http.Request, v any) error {
 	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxRequest))
 	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return fmt.Errorf("%w: request: %w", registry.ErrInvalid, err)
+	err := d.Decode(v)
+	if err == nil {
+		if _, err = d.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		err = cmp.Or(err, errors.New("more than one value"))
 	}
-	return nil
+	return fmt.Errorf("%w: request: %w", registry.ErrInvalid, err)
 }
 
 // answer makes a handler of a function that returns its answer.
@@ -68,23 +87,24 @@ func answer(do func(*http.Request) (any, error)) http.HandlerFunc {
 			refuse(w, err)
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Type", typeJSON)
 		_ = json.NewEncoder(w).Encode(result)
 	}
 }
 
 func refuse(w http.ResponseWriter, err error) {
 	f, status := describeError(err)
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", typeJSON)
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(f)
 }
 
 // stream runs a verb that tells of events.
 func stream[E, R any](w http.ResponseWriter, run func(tell func(E)) (*R, error)) {
-	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Content-Type", typeStream)
 	out := json.NewEncoder(w)
 	flush := http.NewResponseController(w)
+	_ = flush.Flush() // the client knows that it runs
 	result, err := run(func(e E) {
 		_ = out.Encode(event[E, R]{Event: &e}) // a client that left ends the request's context
 		_ = flush.Flush()
@@ -167,7 +187,8 @@ func (h *handler) retain(r *http.Request) (any, error) {
 	return h.site.Retain(r.Context(), store.RetainOptions{DryRun: request.DryRun, Policy: request.Policy})
 }
 
-// send answers with bytes. What breaks off in the middle cuts the connection.
+// send answers with bytes. What breaks off in the middle cuts the connection;
+// what is all there but damaged is called so in the trailer.
 func send(w http.ResponseWriter, r *http.Request, open func(context.Context) (io.ReadCloser, error)) {
 	content, err := open(r.Context())
 	if err != nil {
@@ -175,8 +196,14 @@ func send(w http.ResponseWriter, r *http.Request, open func(context.Context) (io
 		return
 	}
 	defer content.Close()
-	w.Header().Set("Content-Type", "application/octet-stream")
-	if _, err := io.Copy(w, content); err != nil {
+	w.Header().Set("Content-Type", typeBytes)
+	w.Header().Set("Trailer", errorTrailer)
+	_, err = io.Copy(w, content)
+	if errors.Is(err, registry.ErrDigest) {
+		f, _ := describeError(err)
+		text, _ := json.Marshal(f)
+		w.Header().Set(errorTrailer, string(text))
+	} else if err != nil {
 		panic(http.ErrAbortHandler)
 	}
 }

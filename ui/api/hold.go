@@ -29,9 +29,9 @@ func hold(s Holder, ending <-chan struct{}) http.HandlerFunc {
 
 // Hold tells an appliance that an import begins; release tells that it ended.
 func (c *Client) Hold(ctx context.Context) (release func(), err error) {
-	answer, err := c.send(ctx, http.MethodGet, "content/hold", nil)
+	answer, err := c.send(ctx, http.MethodGet, "content/hold", nil, typeJSON)
 	if err != nil {
 		return nil, err
 	}
-	return func() { answer.Close() }, nil
+	return func() { answer.Body.Close() }, nil
 }
