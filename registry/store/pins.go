@@ -60,7 +60,7 @@ func (s *Store) Pin(ctx context.Context, ref registry.Ref, owner, reason string)
 		}
 		var one int
 		err = tx.QueryRowContext(ctx, `SELECT 1 FROM repository_manifests WHERE repository_id = ? AND digest = ?`, id, d.Digest.String()).Scan(&one)
-		if errors.Is(err, sql.ErrNoRows) || err == nil && !s.guard.stays(path, d.Digest) {
+		if errors.Is(err, sql.ErrNoRows) || err == nil && !s.guard.keeps(path, d.Digest) {
 			err = registry.ErrNotFound // deleted or collected meanwhile
 		}
 		if err != nil {
