@@ -234,7 +234,7 @@ func (s *Store) insertManifest(ctx context.Context, tx *sql.Tx, p put) error {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO repository_manifests (repository_id, digest, linked_at) VALUES (?, ?, ?)
-		ON CONFLICT DO NOTHING`, id, d.String(), now()); err != nil {
+		ON CONFLICT DO UPDATE SET linked_at = excluded.linked_at`, id, d.String(), now()); err != nil {
 		return err
 	}
 	if err := s.keepReached(ctx, tx, occurrence{path, d}); err != nil {
