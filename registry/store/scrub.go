@@ -261,7 +261,25 @@ func (c *scrubber) scrubManifests(ctx context.Context) error {
 	}, `SELECT digest, content FROM manifests`)
 	for _, d := range bad {
 		if err == nil && !c.isDamaged(ctx, d) {
-			err = c.noteDamage(ctx, d, "manifest", errManifestBytes)
+			err = c.badManifest(ctx, d)
+		}
+	}
+	return err
+}
+
+// badManifest puts a manifest into quarantine and tells of it.
+func (c *scrubber) badManifest(ctx context.Context, d digest.Digest) error {
+	if err := c.noteDamage(ctx, d, "manifest", errManifestBytes); err != nil {
+		return err
+	}
+	c.pass.Damaged++
+	if c.opts.Found == nil {
+		return nil
+	}
+	damaged, err := c.Damaged(ctx)
+	for _, found := range damaged {
+		if found.Digest == d {
+			c.opts.Found(found)
 		}
 	}
 	return err

@@ -275,10 +275,14 @@ func (s *Store) eraseManifests(ctx context.Context, cutoff time.Time, done *Eras
 			return err
 		}
 	}
-	return s.writeAnyway(ctx, s.db.WriteSoon, func(tx *sql.Tx) error {
+	err = s.writeAnyway(ctx, s.db.WriteSoon, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM trash WHERE trashed_at <= ?`, cutoff.UnixMilli())
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return s.countDamaged(ctx) // some of it may have been
 }
 
 func (s *Store) eraseManifestPage(ctx context.Context, page []digest.Digest, done *Erased) error {
