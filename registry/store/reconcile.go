@@ -73,6 +73,10 @@ func (s *Store) markClosed() error {
 	if s.incomplete.Load() {
 		return nil
 	}
+	// One more write: no copy of the database from before has this count.
+	if err := s.db.Write(context.Background(), func(*sql.Tx) error { return nil }); err != nil {
+		return err
+	}
 	writes, err := s.db.Writes()
 	if err != nil {
 		return err
