@@ -169,6 +169,6 @@ func insertLink(ctx context.Context, tx *sql.Tx, l link) error {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO repository_blobs (repository_id, digest, linked_at) VALUES (?, ?, ?)
-		ON CONFLICT DO NOTHING`, id, l.digest.String(), now())
+		ON CONFLICT DO UPDATE SET linked_at = excluded.linked_at`, id, l.digest.String(), now())
 	return err
 }

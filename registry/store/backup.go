@@ -60,7 +60,7 @@ type Unproven struct {
 // Backup brings a folder level with a source. What the folder has is not moved
 // again; an interrupted backup goes on where it was, and until it is complete
 // the folder holds the previous one. A blob that is damaged at the source is
-// listed, and kept if the folder has it.
+// kept if the folder has it, else listed.
 func Backup(ctx context.Context, from Source, dir string) (*BackedUp, error) {
 	b := &backup{transfer: transfer{dir: dir, read: from.BlobBytes}, report: BackedUp{Version: backupVersion, Created: time.Now().UTC().Truncate(time.Second)}}
 	if err := b.run(ctx, from); err != nil {
@@ -305,12 +305,26 @@ func restore(ctx context.Context, dir, data string) (*Recovered, error) {
 	if err := t.bring(ctx, blobs); err != nil {
 		return nil, err
 	}
+	if err := forgetStore(data); err != nil {
+		return nil, err
+	}
 	r := &Recovered{Created: report.Created, Damaged: t.unproven}
 	for _, d := range blobs {
 		r.Blobs++
 		r.Bytes += d.Size
 	}
 	return r, copyDatabase(ctx, databasePath(dir, report.Database), database)
+}
+
+// forgetStore removes what an earlier store has left beside its database:
+// SQLite would play its log into the new one, and files would not be compared.
+func forgetStore(data string) error {
+	for _, name := range []string{closedFile, Database + "-wal", Database + "-shm"} {
+		if err := os.Remove(filepath.Join(data, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // readBackup proves the database, too.

@@ -229,7 +229,7 @@ func (s *Store) commitTag(ctx context.Context, tx *sql.Tx, t tagged) error {
 		return err
 	}
 	path := registry.RepositoryPath(t.ref.Repository)
-	if !s.guard.stays(path, t.digest) {
+	if !s.guard.keeps(path, t.digest) {
 		return fmt.Errorf("%w: %s was collected meanwhile", registry.ErrConflict, t.digest)
 	}
 	s.guard.arrive(path, t.digest)

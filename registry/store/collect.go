@@ -76,12 +76,7 @@ type collector struct {
 }
 
 func (c *collector) run(ctx context.Context) error {
-	c.collecting.phase("mark")
-	c.marks = c.newMarker()
-	if !c.opts.DryRun {
-		c.guard.startMarking()
-	}
-	if err := c.snapshot(ctx, c.marks.mark); err != nil {
+	if err := c.markAll(ctx); err != nil {
 		return err
 	}
 	if c.opts.DryRun {
@@ -100,6 +95,23 @@ func (c *collector) run(ctx context.Context) error {
 	c.guard.end()
 	c.collecting.phase("erase")
 	return c.finish(ctx)
+}
+
+// markAll marks what is live, and begins to note what arrives: between two
+// transactions, so that the marks see each one or it is noted.
+func (c *collector) markAll(ctx context.Context) error {
+	c.collecting.phase("mark")
+	c.marks = c.newMarker()
+	if !c.opts.DryRun {
+		err := c.writeAnyway(ctx, c.db.WriteSoon, func(*sql.Tx) error {
+			c.guard.startMarking()
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return c.snapshot(ctx, c.marks.mark)
 }
 
 // snapshot runs f over one unchanging state of the database.
@@ -134,15 +146,17 @@ type row struct {
 	size       int64 // of a blob
 }
 
-// stays decides about a row. In a dry run nothing was cut, and the marks are
-// asked alone.
-func (c *collector) stays(r row) bool {
-	path := c.marks.paths[r.repository]
+// keeps decides about a manifest. In a dry run nothing was cut, and the marks
+// are asked alone.
+func (c *collector) keeps(r row) bool {
 	if !c.opts.DryRun {
-		return c.guard.stays(path, r.digest)
+		return c.guard.keeps(c.marks.paths[r.repository], r.digest)
 	}
-	return c.marks.live.has(pair(c.marks.hash[r.repository], c.guard.hash(string(r.digest)))) || c.guard.isLeased(r.digest)
+	return c.marks.live.has(pair(c.marks.hash[r.repository], c.guard.hash(string(r.digest))))
 }
+
+// keepsBlob decides about a blob.
+func (c *collector) keepsBlob(r row) bool { return c.keeps(r) || c.guard.isLeased(r.digest) }
 
 // total is the report's line of a repository.
 func (c *collector) total(repository int64) *CollectedRepository {
@@ -174,7 +188,7 @@ func (c *collector) survey(ctx context.Context) error {
 func (c *collector) surveyManifests(ctx context.Context) (gone []row, err error) {
 	var r row
 	err = each(ctx, c.db.Read, []any{&r.repository, &r.digest}, func() {
-		if t := c.total(r.repository); c.stays(r) {
+		if t := c.total(r.repository); c.keeps(r) {
 			t.KeptManifests++
 		} else {
 			t.FreedManifests++
@@ -224,7 +238,7 @@ func (c *collector) judge(rows []row) (gone []row) {
 				continue
 			}
 			t := c.total(r.repository)
-			if c.stays(r) {
+			if c.keepsBlob(r) {
 				t.KeptBlobs++
 				t.KeptBytes += r.size
 				kept = true
@@ -267,34 +281,36 @@ func (c *collector) sweepManifests(ctx context.Context) error {
 	for err == nil && len(gone) > 0 {
 		var later []row
 		for page := range slices.Chunk(gone, sweepPage) {
-			waiting, pageErr := c.sweepManifestPage(ctx, page)
+			waiting, pageErr := c.sweepManifestPage(ctx, page, false)
 			if err = cmp.Or(pageErr, context.Cause(ctx)); err != nil {
 				return err
 			}
 			later = append(later, waiting...)
 		}
-		if len(later) == len(gone) {
-			return nil // something that came meanwhile keeps them
+		if len(later) == len(gone) { // an index that refers to its own child: they need each other
+			_, err = c.sweepManifestPage(ctx, later, true)
+			return err
 		}
 		gone = later
 	}
 	return err
 }
 
-// sweepManifestPage returns those that have to wait for others.
-func (c *collector) sweepManifestPage(ctx context.Context, page []row) (waiting []row, err error) {
+// sweepManifestPage returns those that have to wait for others, unless all go
+// together.
+func (c *collector) sweepManifestPage(ctx context.Context, page []row, together bool) (waiting []row, err error) {
 	var keys []cacheKey
 	err = c.writeAnyway(ctx, c.db.WriteSoon, func(tx *sql.Tx) error {
 		waiting, keys = nil, nil
 		for _, r := range page {
-			if c.stays(r) {
+			if c.keeps(r) {
 				continue
 			}
 			needed, err := neededBy(ctx, tx, r.repository, r.digest)
 			if err != nil {
 				return err
 			}
-			if needed != "" {
+			if needed != "" && !together {
 				waiting = append(waiting, r)
 				continue
 			}
@@ -319,7 +335,7 @@ func (c *collector) sweepBlobPage(ctx context.Context, page []row) error {
 	var bytes int64
 	err := c.writeAnyway(ctx, c.db.WriteSoon, func(tx *sql.Tx) error {
 		keys, bytes = nil, 0
-		gone := slices.DeleteFunc(slices.Clone(page), c.stays)
+		gone := slices.DeleteFunc(slices.Clone(page), c.keepsBlob)
 		for _, r := range gone {
 			keys = append(keys, blobKey(c.marks.paths[r.repository], r.digest))
 			bytes += r.size

@@ -75,6 +75,9 @@ func (s *Store) DeleteBlob(ctx context.Context, repository string, d digest.Dige
 		if err != nil {
 			return err
 		}
+		if err := s.pinnedAbove(ctx, tx, id, registry.Ref{Repository: repository, Digest: d}); err != nil {
+			return err
+		}
 		var by string
 		err = tx.QueryRowContext(ctx, `SELECT mr.manifest FROM manifest_references mr
 			JOIN repository_manifests rm ON rm.digest = mr.manifest AND rm.repository_id = ?

@@ -1,12 +1,15 @@
 package store
 
 import (
+	"errors"
 	"hash/maphash"
 	"maps"
 	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/landfall-dev/landfall/registry"
 )
 
 // guard knows what a collection must leave alone although no root in the
@@ -29,6 +32,7 @@ type guard struct {
 	prune   int                 // so many leases may there be before old ones are looked for
 	holds   map[*int]age        // imports and backups under way: no lease ends before they do
 	live    liveSet             // after the cut: what stays; nil otherwise
+	ended   uint64              // how many collections have ended
 	arrived map[occurrence]bool // while marking: what came or was leased, true once it is marked; nil otherwise
 }
 
@@ -65,14 +69,51 @@ func pair(path, digest fingerprint) fingerprint {
 	return fingerprint{path[0]*odd ^ digest[0], path[1]*odd ^ digest[1]}
 }
 
-// answer reports whether a repository's content may be said to be here, and
-// leases it if so.
-func (g *guard) answer(path string, d digest.Digest) bool {
-	h := g.hash(string(d))
+// errAskAgain: a collection has ended between a question and its answer.
+var errAskAgain = errors.New("a collection has ended meanwhile")
+
+// ask runs a question, which reads the database and then asks for an answer,
+// until no collection ends in between.
+func (g *guard) ask(question func(epoch uint64) error) error {
+	for {
+		if err := question(g.epoch()); err != errAskAgain {
+			return err
+		}
+	}
+}
+
+// epoch is the time between the ends of two collections.
+func (g *guard) epoch() uint64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.live != nil && !g.live.has(pair(g.hash(path), h)) && !g.leased(h) {
-		return false
+	return g.ended
+}
+
+// answerBlob decides whether a repository's blob, which was seen in the
+// database in an epoch, may be said to be here, and leases it if so.
+// ErrNotFound if not, errAskAgain when the epoch is over.
+func (g *guard) answerBlob(path string, d digest.Digest, epoch uint64) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	h := g.hash(string(d))
+	return g.answer(path, d, epoch, g.leased(h))
+}
+
+// answerManifest is answerBlob for a manifest. After the cut a lease from
+// another repository does not count: what the manifest needs goes.
+func (g *guard) answerManifest(path string, d digest.Digest, epoch uint64) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.answer(path, d, epoch, false)
+}
+
+func (g *guard) answer(path string, d digest.Digest, epoch uint64, leased bool) error {
+	if epoch != g.ended {
+		return errAskAgain
+	}
+	h := g.hash(string(d))
+	if g.live != nil && !leased && !g.live.has(pair(g.hash(path), h)) {
+		return registry.ErrNotFound
 	}
 	g.leases[h] = g.now()
 	g.note(occurrence{"", d})
@@ -81,7 +122,7 @@ func (g *guard) answer(path string, d digest.Digest) bool {
 		maps.DeleteFunc(g.leases, func(_ fingerprint, at age) bool { return at < cutoff })
 		g.prune = max(4096, 2*len(g.leases))
 	}
-	return true
+	return nil
 }
 
 func (g *guard) note(o occurrence) {
@@ -103,12 +144,24 @@ func (g *guard) arrive(path string, d digest.Digest) {
 	}
 }
 
-// stays reports whether a collection that has cut must leave this alone.
-func (g *guard) stays(path string, d digest.Digest) bool {
-	h := g.hash(string(d))
+// keeps reports whether a collection that has cut must leave a manifest alone,
+// and so all that it reaches. Leases were looked at before the cut.
+func (g *guard) keeps(path string, d digest.Digest) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.live == nil || g.live.has(pair(g.hash(path), h)) || g.leased(h)
+	return g.live == nil || g.live.has(pair(g.hash(path), g.hash(string(d))))
+}
+
+// keepsBlob is keeps for a blob, which a lease alone protects, too.
+func (g *guard) keepsBlob(path string, d digest.Digest) bool {
+	return g.keeps(path, d) || g.isLeased(d)
+}
+
+// hasCut reports whether a collection has cut and not yet ended.
+func (g *guard) hasCut() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.live != nil
 }
 
 // isLeased reports whether a lease protects d.
@@ -189,6 +242,9 @@ func (g *guard) takeArrived(cut liveSet) (fresh []occurrence, done bool) {
 func (g *guard) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.live != nil {
+		g.ended++
+	}
 	g.arrived, g.live = nil, nil
 }
 

@@ -163,6 +163,28 @@ func (m *marker) markArrived(ctx context.Context, tx *sql.Tx, arrived []occurren
 	return nil
 }
 
+// keepReached makes all that a manifest reaches in its repository stay with it
+// when it arrives after the cut. Blobs go last: what is still there is whole.
+func (s *Store) keepReached(ctx context.Context, tx *sql.Tx, from occurrence) error {
+	if !s.guard.hasCut() {
+		return nil
+	}
+	for todo := []occurrence{from}; len(todo) > 0; {
+		next, err := reached(ctx, tx, todo[len(todo)-1])
+		if err != nil {
+			return err
+		}
+		todo = todo[:len(todo)-1]
+		for _, o := range next {
+			if !s.guard.keeps(o.path, o.digest) {
+				s.guard.arrive(o.path, o.digest)
+				todo = append(todo, o)
+			}
+		}
+	}
+	return nil
+}
+
 // occurrences are the repositories that have a manifest.
 func occurrences(ctx context.Context, tx *sql.Tx, d digest.Digest) (list []occurrence, err error) {
 	o := occurrence{digest: d}

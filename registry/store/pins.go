@@ -60,7 +60,7 @@ func (s *Store) Pin(ctx context.Context, ref registry.Ref, owner, reason string)
 		}
 		var one int
 		err = tx.QueryRowContext(ctx, `SELECT 1 FROM repository_manifests WHERE repository_id = ? AND digest = ?`, id, d.Digest.String()).Scan(&one)
-		if errors.Is(err, sql.ErrNoRows) || err == nil && !s.guard.stays(path, d.Digest) {
+		if errors.Is(err, sql.ErrNoRows) || err == nil && !s.guard.keeps(path, d.Digest) {
 			err = registry.ErrNotFound // deleted or collected meanwhile
 		}
 		if err != nil {
@@ -120,8 +120,23 @@ func (s *Store) mayDeleteTag(ctx context.Context, tx *sql.Tx, repository int64, 
 
 // mayDeleteManifest refuses what a pin keeps, or a rule for one of its tags.
 func (s *Store) mayDeleteManifest(ctx context.Context, tx *sql.Tx, repository int64, ref registry.Ref) error {
+	if err := s.pinnedAbove(ctx, tx, repository, ref); err != nil {
+		return err
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT name FROM tags WHERE repository_id = ? AND digest = ?`, repository, ref.Digest.String())
+	tags, err := readNames(rows, err)
+	for _, tag := range tags {
+		if err == nil {
+			err = s.mayLose(ctx, tx, repository, registry.Ref{Repository: ref.Repository, Tag: tag})
+		}
+	}
+	return err
+}
+
+// pinnedAbove is a *PinnedError when content or something above it is pinned.
+func (s *Store) pinnedAbove(ctx context.Context, tx *sql.Tx, repository int64, ref registry.Ref) error {
 	w := &climb{guard: s.guard, q: tx, repository: repository}
-	err := w.up(ctx, ref.Digest, func(path []digest.Digest) (bool, error) {
+	return w.up(ctx, ref.Digest, func(path []digest.Digest) (bool, error) {
 		e := &PinnedError{What: ref.Repository + "@" + ref.Digest.String()}
 		if len(path) > 1 {
 			e.Pinned = path[0].String()
@@ -135,15 +150,4 @@ func (s *Store) mayDeleteManifest(ctx context.Context, tx *sql.Tx, repository in
 		}
 		return true, err
 	})
-	if err != nil {
-		return err
-	}
-	rows, err := tx.QueryContext(ctx, `SELECT name FROM tags WHERE repository_id = ? AND digest = ?`, repository, ref.Digest.String())
-	tags, err := readNames(rows, err)
-	for _, tag := range tags {
-		if err == nil {
-			err = s.mayLose(ctx, tx, repository, registry.Ref{Repository: ref.Repository, Tag: tag})
-		}
-	}
-	return err
 }

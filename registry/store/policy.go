@@ -169,6 +169,12 @@ func (s *Store) charge(ctx context.Context, links ...link) error {
 		if err != nil {
 			return err
 		}
+		if used+bytes > q.Size { // counted anew: what comes twice at the same time was charged twice
+			delete(p.used, q.Prefix)
+			if used, err = s.usedUnder(ctx, p, q.Prefix); err != nil {
+				return err
+			}
+		}
 		if used+bytes > q.Size {
 			return &QuotaError{q.Prefix, q.Size, used, bytes}
 		}

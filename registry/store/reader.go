@@ -30,7 +30,21 @@ func (s *Store) Manifest(ctx context.Context, ref registry.Ref) (registry.Descri
 	return m.Descriptor, m.content, err
 }
 
-func (s *Store) manifest(ctx context.Context, ref registry.Ref) (manifest, error) {
+func (s *Store) manifest(ctx context.Context, ref registry.Ref) (m manifest, err error) {
+	err = s.guard.ask(func(epoch uint64) (err error) {
+		if m, err = s.findManifest(ctx, ref); err == nil {
+			err = s.guard.answerManifest(registry.RepositoryPath(ref.Repository), m.Digest, epoch)
+		}
+		return err
+	})
+	if err != nil {
+		return manifest{}, fmt.Errorf("%s: %w", ref, err)
+	}
+	return m, nil
+}
+
+// findManifest reads a manifest from memory or the database.
+func (s *Store) findManifest(ctx context.Context, ref registry.Ref) (manifest, error) {
 	path, query := registry.RepositoryPath(ref.Repository), s.queries.byDigest
 	if ref.Digest == "" {
 		query = s.queries.byTag
@@ -41,13 +55,10 @@ func (s *Store) manifest(ctx context.Context, ref registry.Ref) (manifest, error
 		generation := s.cache.generation.Load()
 		m, err := s.readManifest(ctx, query.QueryRowContext(ctx, key.repository, key.reference))
 		if err != nil {
-			return manifest{}, fmt.Errorf("%s: %w", ref, err)
+			return manifest{}, err
 		}
 		c = &cached{key: key, manifest: m}
 		s.cache.put(generation, c)
-	}
-	if !s.guard.answer(path, c.Digest) {
-		return manifest{}, fmt.Errorf("%s: %w", ref, registry.ErrNotFound)
 	}
 	return c.manifest, nil
 }
@@ -149,8 +160,22 @@ func (s *Store) unreadable(ctx context.Context, d digest.Digest, err error) erro
 }
 
 // linkedSize is the size of a blob that a repository has.
-func (s *Store) linkedSize(ctx context.Context, repository string, d digest.Digest) (int64, error) {
-	key := blobKey(registry.RepositoryPath(repository), d)
+func (s *Store) linkedSize(ctx context.Context, repository string, d digest.Digest) (size int64, err error) {
+	path := registry.RepositoryPath(repository)
+	err = s.guard.ask(func(epoch uint64) (err error) {
+		if size, err = s.findBlob(ctx, blobKey(path, d)); err == nil {
+			err = s.guard.answerBlob(path, d, epoch)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("%s@%s: %w", repository, d, err)
+	}
+	return size, nil
+}
+
+// findBlob reads a blob's size from memory or the database.
+func (s *Store) findBlob(ctx context.Context, key cacheKey) (int64, error) {
 	c, ok := s.cache.get(key)
 	if !ok {
 		c = &cached{key: key}
@@ -160,12 +185,9 @@ func (s *Store) linkedSize(ctx context.Context, repository string, d digest.Dige
 			err = registry.ErrNotFound
 		}
 		if err != nil {
-			return 0, fmt.Errorf("%s@%s: %w", repository, d, err)
+			return 0, err
 		}
 		s.cache.put(generation, c)
-	}
-	if !s.guard.answer(key.repository, d) {
-		return 0, fmt.Errorf("%s@%s: %w", repository, d, registry.ErrNotFound)
 	}
 	return c.blobSize, nil
 }

@@ -69,8 +69,16 @@ func (s *Store) takeClosed() (same bool, err error) {
 // markClosed says that files and rows agree. Where it cannot be written, the
 // next start compares them.
 func (s *Store) markClosed() {
-	writes, err := s.db.Writes()
-	if err == nil && !s.incomplete.Load() {
+	if s.incomplete.Load() {
+		return
+	}
+	// One more write: no copy of the database from before has this count.
+	err := s.db.Write(context.Background(), func(*sql.Tx) error { return nil })
+	var writes int64
+	if err == nil {
+		writes, err = s.db.Writes()
+	}
+	if err == nil {
 		_ = durable.WriteFile(s.path(closedFile), []byte(strconv.FormatInt(writes, 10)+"\n"), 0o644)
 	}
 }

@@ -75,11 +75,11 @@ func (s *Store) Undo(ctx context.Context) (r Restored, err error) {
 			{&r.Manifests, `INSERT INTO repository_manifests (repository_id, digest, linked_at, named)
 				SELECT repository_id, digest, ?1, named FROM trash WHERE kind = 'manifest' AND digest IN (SELECT digest FROM manifests) ON CONFLICT DO NOTHING`},
 			{&r.Tags, `INSERT INTO tags (repository_id, name, digest, updated_at)
-				SELECT repository_id, tag, digest, trashed_at + 0 * ?1 FROM trash t WHERE kind = 'tag'
+				SELECT repository_id, tag, digest, trashed_at FROM trash t WHERE kind = 'tag'
 				AND EXISTS (SELECT 1 FROM repository_manifests rm WHERE rm.repository_id = t.repository_id AND rm.digest = t.digest) ON CONFLICT DO NOTHING`},
-			{nil, `UPDATE blobs SET unlinked_at = NULL WHERE unlinked_at <= ?1 AND digest IN (SELECT digest FROM repository_blobs)`},
-			{nil, `UPDATE manifests SET unlinked_at = NULL WHERE unlinked_at <= ?1 AND digest IN (SELECT digest FROM repository_manifests)`},
-			{nil, `DELETE FROM trash WHERE trashed_at <= ?1`},
+			{nil, `UPDATE blobs SET unlinked_at = NULL WHERE unlinked_at IS NOT NULL AND digest IN (SELECT digest FROM repository_blobs)`},
+			{nil, `UPDATE manifests SET unlinked_at = NULL WHERE unlinked_at IS NOT NULL AND digest IN (SELECT digest FROM repository_manifests)`},
+			{nil, `DELETE FROM trash`},
 		} {
 			result, err := tx.ExecContext(ctx, step.query, at)
 			if err != nil {
@@ -201,6 +201,9 @@ func (s *Store) revive(ctx context.Context, repository string, d registry.Descri
 // than that.
 func (s *Store) erase(ctx context.Context, age time.Duration) (done Erased, err error) {
 	cutoff := time.Now().Add(-age)
+	if age <= 0 {
+		cutoff = cutoff.Add(allTime) // also what the clock, when it was ahead, put into the future
+	}
 	if since, yes := s.guard.held(); yes && since.Before(cutoff) {
 		cutoff = since
 	}
@@ -226,6 +229,9 @@ func (s *Store) erase(ctx context.Context, age time.Duration) (done Erased, err 
 	}
 	return done, named("erase", err)
 }
+
+// allTime is longer than any clock is wrong.
+const allTime = 200 * 365 * 24 * time.Hour
 
 // stale is a blob to be erased.
 type stale struct {
@@ -312,10 +318,14 @@ func (s *Store) eraseManifests(ctx context.Context, cutoff time.Time, done *Eras
 			return err
 		}
 	}
-	return s.writeAnyway(ctx, s.db.WriteSoon, func(tx *sql.Tx) error {
+	err = s.writeAnyway(ctx, s.db.WriteSoon, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM trash WHERE trashed_at <= ?`, cutoff.UnixMilli())
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return s.countDamaged(ctx) // some of it may have been
 }
 
 func (s *Store) eraseManifestPage(ctx context.Context, page []digest.Digest, done *Erased) error {

@@ -222,7 +222,7 @@ func (c *collector) reportKept(ctx context.Context) error {
 	var isNamed bool
 	var tags, pin, parent, subject string
 	return each(ctx, c.db.Read, []any{&r.repository, &r.digest, &at, &isNamed, &tags, &pin, &parent, &subject}, func() {
-		if !c.stays(r) {
+		if !c.keeps(r) {
 			return
 		}
 		var reasons []string

@@ -39,10 +39,12 @@ func (s *Store) Exists(ctx context.Context, repository string, d registry.Descri
 	if registry.IsManifest(d.MediaType) {
 		var one int
 		path := registry.RepositoryPath(repository)
-		err = s.queries.hasManifest.QueryRowContext(ctx, path, d.Digest.String()).Scan(&one)
-		if err == nil && !s.guard.answer(path, d.Digest) {
-			err = registry.ErrNotFound
-		}
+		err = s.guard.ask(func(epoch uint64) error {
+			if err := s.queries.hasManifest.QueryRowContext(ctx, path, d.Digest.String()).Scan(&one); err != nil {
+				return err
+			}
+			return s.guard.answerManifest(path, d.Digest, epoch)
+		})
 	} else {
 		_, err = s.StatBlob(ctx, repository, d.Digest)
 	}
@@ -59,13 +61,14 @@ const checkedAtOnce = 500
 func (s *Store) Missing(ctx context.Context, repository string, blobs []registry.Descriptor) ([]registry.Descriptor, error) {
 	var missing []registry.Descriptor
 	for group := range slices.Chunk(blobs, checkedAtOnce) {
+		epoch := s.guard.epoch()
 		sizes, err := s.linkedSizes(ctx, repository, group)
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range group {
 			size, linked := sizes[d.Digest]
-			if !linked || !s.guard.answer(registry.RepositoryPath(repository), d.Digest) || s.checkFile(ctx, d.Digest, size) != nil {
+			if !linked || s.guard.answerBlob(registry.RepositoryPath(repository), d.Digest, epoch) != nil || s.checkFile(ctx, d.Digest, size) != nil {
 				missing = append(missing, d)
 			}
 		}
@@ -236,13 +239,16 @@ func (s *Store) insertManifest(ctx context.Context, tx *sql.Tx, p put) error {
 	if err := s.checkLinks(ctx, tx, id, p); err != nil {
 		return err
 	}
-	d := p.descriptor.Digest
-	s.guard.arrive(registry.RepositoryPath(p.ref.Repository), d)
+	d, path := p.descriptor.Digest, registry.RepositoryPath(p.ref.Repository)
+	s.guard.arrive(path, d)
 	if err := insertContent(ctx, tx, p); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO repository_manifests (repository_id, digest, linked_at) VALUES (?, ?, ?)
-		ON CONFLICT DO NOTHING`, id, d.String(), now()); err != nil {
+		ON CONFLICT DO UPDATE SET linked_at = excluded.linked_at`, id, d.String(), now()); err != nil {
+		return err
+	}
+	if err := s.keepReached(ctx, tx, occurrence{path, d}); err != nil {
 		return err
 	}
 	return s.setTag(ctx, tx, id, p.ref, d)
@@ -258,7 +264,7 @@ func (s *Store) checkLinks(ctx context.Context, tx *sql.Tx, repository int64, p 
 	for _, b := range p.parsed.Blobs {
 		var one int
 		err := tx.QueryRowContext(ctx, `SELECT 1 FROM repository_blobs WHERE repository_id = ? AND digest = ?`, repository, b.Digest.String()).Scan(&one)
-		if errors.Is(err, sql.ErrNoRows) || err == nil && !s.guard.stays(registry.RepositoryPath(p.ref.Repository), b.Digest) {
+		if errors.Is(err, sql.ErrNoRows) || err == nil && !s.guard.keepsBlob(registry.RepositoryPath(p.ref.Repository), b.Digest) {
 			incomplete.Missing = append(incomplete.Missing, b.Digest)
 		} else if err != nil {
 			return err

@@ -26,10 +26,12 @@ const (
 // Handler serves a site below /api/v1/. Requests that a browser sends for
 // another page are refused.
 // What only lasts as long as the appliance ends with ending.
-func Handler(s *store.Store, ending <-chan struct{}) http.Handler {
+func Handler(s Site, ending <-chan struct{}) http.Handler {
 	h := &handler{s}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/content/hold", hold(s, ending))
+	if holder, ok := s.(Holder); ok {
+		mux.HandleFunc("GET /api/v1/content/hold", hold(holder, ending))
+	}
 	mux.HandleFunc("POST /api/v1/content/scrub", h.scrub)
 	mux.HandleFunc("POST /api/v1/content/collect", h.collect)
 	for pattern, do := range map[string]func(*http.Request) (any, error){
