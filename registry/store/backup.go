@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -195,7 +196,7 @@ func (t *transfer) bring(ctx context.Context, blobs []registry.Descriptor) error
 			return err
 		}
 		err = t.move(ctx, d)
-		if known := registry.ErrNotFound; errors.Is(err, known) || errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize) {
+		if known := registry.ErrNotFound; errors.Is(err, known) || errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize) || errors.Is(err, syscall.EIO) {
 			t.adding.Lock()
 			defer t.adding.Unlock()
 			t.unproven = append(t.unproven, Unproven{d.Digest, causeText(d.Digest, err)})

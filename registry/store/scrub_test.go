@@ -136,26 +136,32 @@ func TestScrubGoesOn(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("the ended scrub: %v", err)
 	}
-	taken := make(chan error, 1)
-	var second *Scrubbed
+	type result struct {
+		report *Scrubbed
+		err    error
+	}
+	taken, begun := make(chan result, 1), false
 	_, err = k.Scrub(t.Context(), ScrubOptions{Found: func(Damage) {
-		if second == nil {
-			second = &Scrubbed{}
+		if !begun {
+			begun = true
 			go func() {
-				var err error
-				second, err = k.Scrub(context.Background(), ScrubOptions{})
-				taken <- err
+				report, err := k.Scrub(context.Background(), ScrubOptions{})
+				taken <- result{report, err}
 			}()
 		}
 	}})
-	if second == nil {
+	if !begun {
 		t.Fatal("nothing was left to be found")
 	}
 	if !errors.Is(err, registry.ErrConflict) && err != nil {
 		t.Errorf("the first scrub: %v, want ErrConflict, or an end before it", err)
 	}
-	k.must(<-taken)
-	if second.Finished.IsZero() || second.Blobs == 0 || int64(len(second.Damaged)) != k.damaged.Load() {
-		t.Errorf("the second scrub: %+v", second)
+	second := <-taken
+	k.must(second.err)
+	if r := second.report; r.Finished.IsZero() || int64(len(r.Damaged)) != k.damaged.Load() {
+		t.Errorf("the second scrub: %+v", r)
+	}
+	if bad := k.number(`SELECT count(*) FROM damaged`); bad != (3*scrubPage+4)/5 {
+		t.Errorf("%d damaged in the end, want every one that was flipped", bad)
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 // backupRest is for how long a backup may ask for nothing before it is taken
 // for abandoned.
-const backupRest = time.Hour
+const backupRest = 5 * time.Minute
 
 // backups knows whether a backup is being taken: nothing that its snapshot
 // names is erased meanwhile.
