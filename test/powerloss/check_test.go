@@ -157,17 +157,18 @@ func (w *walk) compare(seen map[name]string, l *ledger, cut int64) {
 	}
 	for _, d := range l.underWay(cut) {
 		if d.whole {
-			w.checkAllOrNone(d, l.allowed(d.from), seen)
+			w.checkAllOrNone(d, l.allowed(d.from), l.touchedSince(d, cut), seen)
 		}
 	}
 }
 
 // checkAllOrNone is for an operation whose changes become visible together.
-// Names that may have shown the same before say nothing.
-func (w *walk) checkAllOrNone(d *deed, before map[name][]string, seen map[name]string) {
+// Names that may have shown the same before, or may have changed since, say
+// nothing.
+func (w *walk) checkAllOrNone(d *deed, before map[name][]string, since map[name]bool, seen map[name]string) {
 	done, all := 0, 0
 	for _, c := range d.changes {
-		if slices.Contains(before[c.name], c.digest) {
+		if slices.Contains(before[c.name], c.digest) || since[c.name] {
 			continue
 		}
 		all++

@@ -157,7 +157,7 @@ func (k *killer) killCommand() error {
 	kinds := append([]string{"import", "import", "import"}, upkeep...)
 	kind := kinds[k.random.IntN(len(kinds))]
 	d := &deed{kind: kind}
-	args := upkeepCommand(kind, k.data)
+	args := upkeepCommand(kind, k.data, false)
 	if kind == "import" {
 		b := k.bundles[k.random.IntN(len(k.bundles))]
 		d.changes, d.whole, args = b.changes, true, b.importCommand(k.data)

@@ -143,6 +143,20 @@ func (l *ledger) underWay(cut int64) []*deed {
 	return slices.DeleteFunc(slices.Clone(l.deeds), func(d *deed) bool { return d.from >= cut || d.acked <= cut })
 }
 
+// touchedSince are the names that operations begun after d have to do with: an
+// operation that was never acknowledged is under way for ever.
+func (l *ledger) touchedSince(d *deed, cut int64) map[name]bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	touched := map[name]bool{}
+	for _, later := range l.deeds[slices.Index(l.deeds, d)+1:] {
+		for _, c := range later.changes {
+			touched[c.name] = touched[c.name] || later.from < cut
+		}
+	}
+	return touched
+}
+
 // settle forgets what led here: what is seen now was promised.
 func (l *ledger) settle(seen map[name]string) {
 	l.mu.Lock()
