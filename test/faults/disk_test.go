@@ -52,11 +52,11 @@ func (d *disk) mount(t *testing.T) {
 	if err := syscall.Stat(d.backing, &st); err != nil {
 		t.Fatal(err)
 	}
-	data.Dev = uint64(st.Dev)
-	data.NewNode = func(data *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
+	data.Dev = st.Dev
+	data.NewNode = func(data *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder { //nolint:staticcheck // its successor wraps nodes, these are to be the nodes
 		return &node{LoopbackNode: fs.LoopbackNode{RootData: data}, disk: d}
 	}
-	root := data.NewNode(data, nil, "", &st)
+	root := data.NewNode(data, nil, "", &st) //nolint:staticcheck // see above
 	data.RootNode = root
 	var none time.Duration
 	server, err := fs.Mount(d.dir, root, &fs.Options{

@@ -76,7 +76,7 @@ func (f *file) readPage(ctx context.Context, page []byte, offset int64) {
 
 func (f *file) inode(ctx context.Context) uint64 {
 	var out fuse.AttrOut
-	_ = f.LoopbackFile.Getattr(ctx, &out)
+	_ = f.Getattr(ctx, &out)
 	return out.Ino
 }
 

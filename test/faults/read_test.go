@@ -22,7 +22,7 @@ func TestUnreadableBlob(t *testing.T) {
 	outcomes := tally{}
 	for nth := 1; ; nth++ {
 		s.disk.arm(fault{ops: opRead, match: digestOf(big)[7:], nth: nth, errno: syscall.EIO})
-		a, err := s.client.do("GET", path, nil)
+		a, err := s.do("GET", path, nil)
 		reads := s.disk.lift()
 		if len(reads) < nth {
 			break // it takes fewer reads
@@ -62,7 +62,7 @@ func TestBlobThatDoesNotOpen(t *testing.T) {
 	d := digestOf(i.blobs[1])
 	before := len(s.daemon.read())
 	s.disk.arm(fault{ops: opOpen, match: d[7:], nth: 1, errno: syscall.EIO})
-	a, err := s.client.do("GET", "/v2/"+i.repository+"/blobs/"+d, nil)
+	a, err := s.do("GET", "/v2/"+i.repository+"/blobs/"+d, nil)
 	s.disk.lift()
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func TestUnreadableDatabase(t *testing.T) {
 		outcomes := tally{}
 		for _, path := range []string{"/v2/_catalog", "/v2/team/other/tags/list", "/v2/team/other/manifests/1", "/v2/team/first/manifests/1"} {
 			before := len(s.daemon.read())
-			a, err := s.client.do("GET", path, nil)
+			a, err := s.do("GET", path, nil)
 			log := s.daemon.read()[before:]
 			if err != nil {
 				t.Errorf("GET %s: %v", path, err)

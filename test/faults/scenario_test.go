@@ -136,7 +136,7 @@ const chunk = 100_000
 // earlier call has left, if the site still has it.
 func (s *site) pushChunks(repository string, content []byte) error {
 	d := digestOf(content)
-	if a, err := s.client.do("HEAD", "/v2/"+repository+"/blobs/"+d, nil); err == nil && a.status == http.StatusOK {
+	if a, err := s.do("HEAD", "/v2/"+repository+"/blobs/"+d, nil); err == nil && a.status == http.StatusOK {
 		return nil
 	}
 	location, err := s.session(repository, d)
@@ -164,7 +164,7 @@ func (s *site) pushChunks(repository string, content []byte) error {
 // or of a new one.
 func (s *site) session(repository, d string) (string, error) {
 	if old := s.uploads[d]; old != "" {
-		if a, err := s.client.do("GET", old, nil); err == nil && a.status == http.StatusNoContent {
+		if a, err := s.do("GET", old, nil); err == nil && a.status == http.StatusNoContent {
 			return a.header.Get("Location"), nil
 		}
 	}
