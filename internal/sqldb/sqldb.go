@@ -156,7 +156,9 @@ func (db *DB) translate(err error) error {
 	case sqlite3.SQLITE_READONLY:
 		cause = syscall.EROFS
 	case sqlite3.SQLITE_IOERR:
-		cause = db.whyBroken()
+		if path := (*os.PathError)(nil); errors.As(db.whyBroken(), &path) {
+			cause = path.Err // the file is named below
+		}
 	}
 	if cause != nil {
 		return fmt.Errorf("%s: %w: %w", db.path, cause, err)

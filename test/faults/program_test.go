@@ -66,13 +66,6 @@ func must(t *testing.T, args ...string) result {
 	return r
 }
 
-// hasVerb reports whether the binary has a verb yet.
-func hasVerb(t *testing.T, verb ...string) bool {
-	t.Helper()
-	r := landfall(t, append(verb, "--help")...)
-	return r.code == exitDone && strings.Contains(r.stdout, "landfall "+strings.Join(verb, " "))
-}
-
 // daemon is a `landfall serve` that runs.
 type daemon struct {
 	cmd     *exec.Cmd

@@ -24,9 +24,6 @@ func TestCollect(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			need(t)
-			if !hasVerb(t, "content", "collect") {
-				t.Skip("there is no landfall content collect yet")
-			}
 			s := newSite(t)
 			s.args = []string{"--lease", "1ms"}
 			s.restart(t, syscall.SIGTERM)
@@ -94,9 +91,6 @@ func (s *site) collectRound(t *testing.T, k int, f fault, e expect, said, wrong 
 func TestScrub(t *testing.T) {
 	t.Parallel()
 	need(t)
-	if !hasVerb(t, "content", "scrub") {
-		t.Skip("there is no landfall content scrub yet")
-	}
 	s := newSite(t)
 	i := newImage("team/rotten", "1", 1, 40<<10)
 	s.mustPush(t, i)
