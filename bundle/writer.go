@@ -322,7 +322,7 @@ func (w *Writer) PutBlob(ctx context.Context, repository string, d registry.Desc
 		return fmt.Errorf("%s: %w: %s@%s is not in its layout", w.path, registry.ErrInvalid, repository, d.Digest)
 	}
 	to := durable.NewWriter(w.file, e.offset)
-	if err := durable.Copy(ctx, to, registry.NewVerifyReader(registry.Unverified(r, d), d)); err != nil {
+	if err := to.Fill(ctx, registry.NewVerifyReader(registry.Unverified(r, d), d), nil, nil); err != nil {
 		return registry.DiskError(err)
 	}
 	to.Flush()

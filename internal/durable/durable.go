@@ -16,43 +16,6 @@ import (
 // it fits a processor's cache between reading, hashing and writing.
 const BufferSize = 256 << 10
 
-// writeBackEvery is after how many bytes the kernel is asked to start writing
-// them to the disk. Left to itself it waits until the final sync, and the disk
-// idles meanwhile: four to five times slower for large files.
-const writeBackEvery = 8 << 20
-
-// Writer writes to a region of a file and keeps the disk busy from the start.
-type Writer struct {
-	file    *os.File
-	offset  int64 // where the next byte goes
-	started int64 // up to where write-back was asked for
-}
-
-// NewWriter writes to f from an offset on.
-func NewWriter(f *os.File, offset int64) *Writer {
-	return &Writer{file: f, offset: offset, started: offset}
-}
-
-func (w *Writer) Write(p []byte) (int, error) {
-	n, err := w.file.WriteAt(p, w.offset)
-	w.offset += int64(n)
-	if w.offset-w.started >= writeBackEvery {
-		startWriteBack(w.file, w.started, w.offset-w.started)
-		w.started = w.offset
-	}
-	return n, err
-}
-
-// Offset is where the next byte goes.
-func (w *Writer) Offset() int64 { return w.offset }
-
-// Flush asks for write-back of what is left. It waits for nothing and promises
-// nothing; Sync does.
-func (w *Writer) Flush() {
-	startWriteBack(w.file, w.started, w.offset-w.started)
-	w.started = w.offset
-}
-
 var buffers = sync.Pool{New: func() any { b := make([]byte, BufferSize); return &b }}
 
 // Copy copies r to w in whole buffers, so that a slow source does not become

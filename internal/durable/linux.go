@@ -4,6 +4,7 @@ package durable
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,16 @@ func startWriteBack(f *os.File, offset, n int64) {
 	if n > 0 {
 		_ = unix.SyncFileRange(int(f.Fd()), offset, n, unix.SYNC_FILE_RANGE_WRITE)
 	}
+}
+
+// openDirect opens a file once more, for writes past the page cache; nil where
+// that is not possible.
+func openDirect(f *os.File) *os.File {
+	direct, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_WRONLY|unix.O_DIRECT, 0)
+	if err != nil {
+		return nil
+	}
+	return direct
 }
 
 func syncData(f *os.File) error {

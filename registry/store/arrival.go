@@ -73,7 +73,7 @@ func (s *Store) receive(ctx context.Context, d registry.Descriptor, r io.Reader)
 		return nil, registry.DiskError(err)
 	}
 	a, w := &arrival{digest: d.Digest, size: d.Size, file: f}, durable.NewWriter(f, 0)
-	if err := durable.Copy(ctx, w, registry.NewVerifyReader(registry.Unverified(r, d), d)); err != nil {
+	if err := w.Fill(ctx, registry.NewVerifyReader(registry.Unverified(r, d), d), nil, nil); err != nil {
 		a.discard()
 		return nil, registry.DiskError(err)
 	}

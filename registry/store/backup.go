@@ -128,7 +128,7 @@ func (b *backup) saveDatabase(ctx context.Context, r io.Reader) (string, error) 
 	defer os.Remove(f.Name())
 	defer f.Close()
 	hash := sha256.New()
-	if err := durable.Copy(ctx, io.MultiWriter(durable.NewWriter(f, 0), hash), r); err != nil {
+	if err := durable.NewWriter(f, 0).Fill(ctx, r, hash, nil); err != nil {
 		return "", err
 	}
 	if err := durable.Sync(f); err != nil {
@@ -239,8 +239,7 @@ func (t *transfer) move(ctx context.Context, d registry.Descriptor) error {
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	w := durable.NewWriter(f, 0)
-	if err := durable.Copy(ctx, w, registry.NewVerifyReader(r, d)); err != nil {
+	if err := durable.NewWriter(f, 0).Fill(ctx, registry.NewVerifyReader(r, d), nil, nil); err != nil {
 		return err
 	}
 	if err := durable.Sync(f); err != nil {

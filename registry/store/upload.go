@@ -126,7 +126,7 @@ func (u *Upload) Append(ctx context.Context, offset int64, r io.Reader) (int64, 
 	if err := u.catchUp(ctx, u.algorithm); err != nil {
 		return u.Size(), err
 	}
-	err := durable.Copy(ctx, (*uploadWriter)(u), r)
+	err := u.writer.Fill(ctx, r, (*uploadHash)(u), u.advance)
 	if u.lost {
 		return u.Size(), registry.DiskError(errors.Join(err, u.end(context.WithoutCancel(ctx), false)))
 	}
@@ -134,26 +134,28 @@ func (u *Upload) Append(ctx context.Context, offset int64, r io.Reader) (int64, 
 	return u.Size(), registry.DiskError(cmp.Or(err, saveErr))
 }
 
-// uploadWriter writes at the session's end, hashes, and counts.
-type uploadWriter Upload
+// uploadHash hashes and counts what is being written.
+type uploadHash Upload
 
-func (w *uploadWriter) Write(p []byte) (int, error) {
-	u := (*Upload)(w)
-	n, err := u.writer.Write(p)
-	u.hash.Write(p[:n])
-	u.hashed += int64(n)
-	u.size.Add(int64(n))
-	if err == nil {
-		err = u.saveNowAndThen()
-	}
-	return n, err
+func (w *uploadHash) Write(p []byte) (int, error) {
+	w.hashed += int64(len(p))
+	return w.hash.Write(p)
 }
 
-// catchUp makes the hash cover all bytes with an algorithm that was not
-// announced.
+// advance counts what was written and hashed.
+func (u *Upload) advance(n int) error {
+	u.size.Add(int64(n))
+	return u.saveNowAndThen()
+}
+
+// catchUp makes the hash cover all bytes, and no others, after a write that
+// failed or for an algorithm that was not announced.
 func (u *Upload) catchUp(ctx context.Context, algorithm digest.Algorithm) error {
-	if u.hash != nil && u.algorithm == algorithm && u.hashed == u.Size() {
+	if u.hash != nil && u.algorithm == algorithm && u.hashed == u.Size() && u.writer.Offset() == u.Size() {
 		return nil
+	}
+	if err := u.file.Truncate(u.Size()); err != nil {
+		return registry.DiskError(err)
 	}
 	u.algorithm, u.hash, u.hashed = algorithm, algorithm.Hash(), 0
 	if err := durable.Copy(ctx, u.hash, io.NewSectionReader(u.file, 0, u.Size())); err != nil {
