@@ -24,6 +24,9 @@ var ladder = [][]string{
 
 // allowed are the imports within a rung.
 var allowed = map[string]string{
+	"internal/durable":      "internal/priority",
+	"internal/parallel":     "internal/priority",
+	"registry/backup":       "registry/store",
 	"registry/engine":       "registry/store",
 	"registry/registrytest": "registry/memory",
 	"registry/store":        "registry/retention",

@@ -15,6 +15,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/landfall-dev/landfall/internal/durable"
 	"github.com/landfall-dev/landfall/registry"
 )
 
@@ -25,7 +26,9 @@ type Reader struct {
 	*layout
 	name   string // of the file, for messages
 	source io.ReaderAt
-	file   *os.File // nil when the source is somebody else's
+	file   *os.File        // nil when the source is somebody else's
+	large  io.ReaderAt     // the source again, for payloads that are read once
+	direct *durable.Source // large, when it is to be closed
 
 	places map[digest.Digest]*entry
 	tags   map[registry.Ref]digest.Digest // by repository and tag
@@ -60,12 +63,14 @@ func Open(path string) (*Reader, error) {
 		return nil, err
 	}
 	r.file = f
+	r.direct = durable.NewSource(f)
+	r.large = r.direct
 	return r, nil
 }
 
 // NewReader is Open for bytes that are not a file of their own.
 func NewReader(name string, source io.ReaderAt, size int64) (*Reader, error) {
-	r := &Reader{name: name, source: source}
+	r := &Reader{name: name, source: source, large: source}
 	if err := r.open(size); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -231,7 +236,7 @@ func (r *Reader) Close() error {
 	if r.file == nil {
 		return nil
 	}
-	return r.file.Close()
+	return errors.Join(r.direct.Close(), r.file.Close())
 }
 
 // Resolve implements registry.Reader.
@@ -286,7 +291,7 @@ func (r *Reader) Blob(_ context.Context, repository string, d registry.Descripto
 	if err := r.compareFrame(e); err != nil {
 		return nil, fmt.Errorf("%s: %w", r.name, err)
 	}
-	return registry.VerifyReadCloser(io.NopCloser(r.section(e)), d), nil
+	return registry.VerifyReadCloser(io.NopCloser(io.NewSectionReader(r.large, e.offset, e.size)), d), nil
 }
 
 // Referrers implements registry.Reader.

@@ -322,7 +322,8 @@ func (w *Writer) PutBlob(ctx context.Context, repository string, d registry.Desc
 		return fmt.Errorf("%s: %w: %s@%s is not in its layout", w.path, registry.ErrInvalid, repository, d.Digest)
 	}
 	to := durable.NewWriter(w.file, e.offset)
-	if err := to.Fill(ctx, registry.NewVerifyReader(registry.Unverified(r, d), d), nil, nil); err != nil {
+	err := registry.Prove(registry.Unverified(r, d), d, func(r io.Reader, proof io.Writer) error { return to.Fill(ctx, r, proof, nil) })
+	if err != nil {
 		return registry.DiskError(err)
 	}
 	to.Flush()

@@ -29,15 +29,48 @@ func (v *VerifyReader) Read(p []byte) (int, error) {
 		p = p[:v.left]
 	}
 	n, err := v.source.Read(p)
-	v.hash.Write(p[:n])
-	v.left -= int64(n)
+	v.note(p[:n])
 	if err == io.EOF && v.left > 0 {
-		return n, fmt.Errorf("%s: %w: %d bytes short of %d", v.want.Digest, ErrSize, v.left, v.want.Size)
+		return n, v.short()
 	}
 	if err == io.EOF {
 		err = nil
 	}
 	return n, err
+}
+
+func (v *VerifyReader) note(p []byte) {
+	v.hash.Write(p)
+	v.left -= int64(len(p))
+}
+
+func (v *VerifyReader) short() error {
+	return fmt.Errorf("%s: %w: %d bytes short of %d", v.want.Digest, ErrSize, v.left, v.want.Size)
+}
+
+// Prove proves the content of d while move takes it from one reader and shows
+// it to a writer, in whatever pieces. It is VerifyReader for who reads, hashes
+// and writes at the same time.
+func Prove(r io.Reader, d Descriptor, move func(from io.Reader, proof io.Writer) error) error {
+	v := NewVerifyReader(r, d)
+	if err := move(io.LimitReader(r, d.Size), (*prover)(v)); err != nil {
+		return err
+	}
+	if v.left > 0 {
+		return v.short()
+	}
+	if err := v.end(); err != io.EOF {
+		return err
+	}
+	return nil
+}
+
+// prover is the writer's side of a VerifyReader.
+type prover VerifyReader
+
+func (p *prover) Write(b []byte) (int, error) {
+	(*VerifyReader)(p).note(b)
+	return len(b), nil
 }
 
 // end compares the digest and makes sure that the source ends here too.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/landfall-dev/landfall/bundle"
+	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/remote"
 )
@@ -136,6 +137,6 @@ func export(c *cobra.Command, src registry.Reader, refs []registry.Ref, walk reg
 		return printJSON(c.OutOrStdout(), m)
 	}
 	fmt.Fprintf(c.OutOrStdout(), "%s: %d names, %d blobs and %d manifests, %s (%s moved)\n",
-		m.File, len(m.Names), m.Blobs, m.Manifests, size(m.Size), size(m.Moved))
+		m.File, len(m.Names), m.Blobs, m.Manifests, units.Bytes(m.Size), units.Bytes(m.Moved))
 	return nil
 }

@@ -1,13 +1,19 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/landfall-dev/landfall/bundle"
+	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/remote"
+	"github.com/landfall-dev/landfall/ui/api"
 )
 
 func newBundleImport() *cobra.Command {
@@ -26,27 +32,63 @@ func newBundleImport() *cobra.Command {
 			return err
 		}
 		defer r.Close()
-		s, err := flags.open(c.Context())
-		if err != nil {
-			return err
-		}
-		release, err := flags.hold(c.Context())
-		if err != nil {
-			return errors.Join(err, s.Close())
-		}
-		defer release()
 		p := newProgress(c.ErrOrStderr(), "importing")
-		err = bundle.Import(c.Context(), s, r, registry.CopyOptions{Progress: p.event})
+		err = flags.land(c.Context(), r, args[0], p)
 		p.close()
-		if closeErr := s.Close(); err == nil {
-			err = closeErr
-		}
 		if err != nil {
 			return fmt.Errorf("import %s: %w", args[0], err)
 		}
 		return printImported(c, landed{args[0], r.Header().ID, p.moved(), p.skipped(), r.Header().Names}, *asJSON)
 	}
 	return c
+}
+
+// land brings a bundle into the site. An appliance on this machine reads the
+// file itself; to any other the content is sent.
+func (f *siteFlags) land(ctx context.Context, r *bundle.Reader, file string, p *progress) error {
+	s, server, err := f.find(ctx)
+	if err != nil {
+		return err
+	}
+	if s != nil {
+		err := bundle.Import(ctx, s, r, registry.CopyOptions{Progress: p.event})
+		return cmp.Or(err, s.Close())
+	}
+	if strings.HasPrefix(server, "unix://") {
+		if err := f.handOver(ctx, server, file, p); !errors.Is(err, api.ErrUnseen) {
+			return err
+		}
+	}
+	return f.send(ctx, server, r, p)
+}
+
+func (f *siteFlags) handOver(ctx context.Context, server, file string, p *progress) error {
+	client, err := api.NewClient(api.ClientOptions{Server: server, CAFile: f.ca})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	done, err := client.ImportBundle(ctx, file, p.importing)
+	if err == nil {
+		p.importing(*done)
+	}
+	return err
+}
+
+// send sends a bundle's content to a registry, and tells it, if it is an
+// appliance, for how long.
+func (f *siteFlags) send(ctx context.Context, server string, r *bundle.Reader, p *progress) error {
+	s, err := remote.New(remote.Options{Server: server, CAFile: f.ca})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	release, err := f.hold(ctx, server)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return bundle.Import(ctx, s, r, registry.CopyOptions{Progress: p.event})
 }
 
 // landed is what bundle import prints.
@@ -65,6 +107,6 @@ func printImported(c *cobra.Command, l landed, asJSON bool) error {
 	for _, n := range l.Names {
 		fmt.Fprintf(c.OutOrStdout(), "%s\n", n.Name)
 	}
-	fmt.Fprintf(c.OutOrStdout(), "%s: %d names are at the site, %s were new\n", l.File, len(l.Names), size(l.Moved))
+	fmt.Fprintf(c.OutOrStdout(), "%s: %d names are at the site, %s were new\n", l.File, len(l.Names), units.Bytes(l.Moved))
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/landfall-dev/landfall/bundle"
+	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry"
 )
 
@@ -55,7 +56,7 @@ type inspected struct {
 
 func (i *inspected) print(w io.Writer) error {
 	fmt.Fprintf(w, "%s: bundle %s, format %d, made %s\n", i.File, i.ID, i.Format, i.Created)
-	fmt.Fprintf(w, "%d names, %d blobs and %d manifests, %s in a file of %s\n\n", len(i.Names), i.Blobs, i.Manifests, size(i.Content), size(i.Size))
+	fmt.Fprintf(w, "%d names, %d blobs and %d manifests, %s in a file of %s\n\n", len(i.Names), i.Blobs, i.Manifests, units.Bytes(i.Content), units.Bytes(i.Size))
 	return printSummaries(w, i.Names)
 }
 
@@ -63,7 +64,7 @@ func printSummaries(w io.Writer, names []registry.Summary) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NAME\tDIGEST\tSIZE\tPLATFORMS\tREFERRERS")
 	for _, n := range names {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\n", n.Name, short(n.Digest), size(n.Size), platforms(n), len(n.Referrers))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\n", n.Name, short(n.Digest), units.Bytes(n.Size), platforms(n), len(n.Referrers))
 	}
 	return t.Flush()
 }
@@ -86,18 +87,6 @@ func platforms(s registry.Summary) string {
 
 func short(d digest.Digest) string {
 	return d.Algorithm().String() + ":" + d.Encoded()[:12]
-}
-
-// size writes bytes in binary units.
-func size(n int64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, units := float64(n)/1024, "KMGTP"
-	for f >= 1024 && len(units) > 1 {
-		f, units = f/1024, units[1:]
-	}
-	return fmt.Sprintf("%.1f %ciB", f, units[0])
 }
 
 func newBundleDiff() *cobra.Command {
@@ -141,6 +130,6 @@ func printDiff(w io.Writer, d bundle.Difference, a, b string) {
 		what string
 		bundle.Amount
 	}{{"only in " + a, d.OnlyA}, {"only in " + b, d.OnlyB}, {"in both", d.Shared}} {
-		fmt.Fprintf(w, "%s: %d blobs and manifests, %s\n", l.what, l.Count, size(l.Bytes))
+		fmt.Fprintf(w, "%s: %d blobs and manifests, %s\n", l.what, l.Count, units.Bytes(l.Bytes))
 	}
 }

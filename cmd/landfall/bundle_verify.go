@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/landfall-dev/landfall/bundle"
+	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry"
 )
 
@@ -34,7 +35,7 @@ func newBundleVerify() *cobra.Command {
 		if *asJSON {
 			return printJSON(c.OutOrStdout(), v)
 		}
-		fmt.Fprintf(c.OutOrStdout(), "%s: whole: %d names, %d blobs and %d manifests, %s\n", v.File, v.Names, v.Blobs, v.Manifests, size(v.Size))
+		fmt.Fprintf(c.OutOrStdout(), "%s: whole: %d names, %d blobs and %d manifests, %s\n", v.File, v.Names, v.Blobs, v.Manifests, units.Bytes(v.Size))
 		return nil
 	}
 	return c

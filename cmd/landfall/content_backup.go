@@ -8,8 +8,9 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
+	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry"
-	"github.com/landfall-dev/landfall/registry/store"
+	"github.com/landfall-dev/landfall/registry/backup"
 )
 
 func newContentBackup() *cobra.Command {
@@ -23,7 +24,7 @@ func newContentBackup() *cobra.Command {
 	flags := addSiteFlags(c)
 	asJSON := jsonFlag(c)
 	c.RunE = flags.manage(func(c *cobra.Command, s managed, args []string) error {
-		b, err := backup(c, s, args[0])
+		b, err := makeBackup(c, s, args[0])
 		if err != nil {
 			return err
 		}
@@ -31,7 +32,7 @@ func newContentBackup() *cobra.Command {
 			err = printJSON(c.OutOrStdout(), b)
 		} else {
 			printUnproven(c.OutOrStdout(), b.Damaged)
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d blobs, %s (%s moved)\n", args[0], b.Blobs, size(b.Bytes), size(b.Moved))
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d blobs, %s (%s moved)\n", args[0], b.Blobs, units.Bytes(b.Bytes), units.Bytes(b.Moved))
 		}
 		return unproven(err, b.Damaged)
 	})
@@ -39,15 +40,15 @@ func newContentBackup() *cobra.Command {
 }
 
 // backup shows where a person watches how much was moved.
-func backup(c *cobra.Command, s managed, dir string) (*store.BackedUp, error) {
+func makeBackup(c *cobra.Command, s managed, dir string) (*backup.Report, error) {
 	p := newCounter(c.ErrOrStderr(), "moving")
 	defer p.close()
-	return store.Backup(c.Context(), countedSource{s, p}, dir)
+	return backup.Make(c.Context(), countedSource{s, p}, dir)
 }
 
 // countedSource counts the bytes of blobs that are read from it.
 type countedSource struct {
-	store.Source
+	backup.Source
 	progress *progress
 }
 
@@ -83,7 +84,9 @@ func newContentRestore() *cobra.Command {
 	addDataFlag(c, &data)
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		r, err := store.Restore(c.Context(), args[0], data)
+		p := newProgress(c.ErrOrStderr(), "proving")
+		r, err := backup.Restore(c.Context(), args[0], data, backup.RestoreOptions{Progress: p.at})
+		p.close()
 		if err != nil {
 			return err
 		}
@@ -92,21 +95,21 @@ func newContentRestore() *cobra.Command {
 		} else {
 			printUnproven(c.OutOrStdout(), r.Damaged)
 			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: the site as of %s: %d blobs, %s\n",
-				data, r.Created.Format("2006-01-02 15:04 MST"), r.Blobs, size(r.Bytes))
+				data, r.Created.Format("2006-01-02 15:04 MST"), r.Blobs, units.Bytes(r.Bytes))
 		}
 		return unproven(err, r.Damaged)
 	}
 	return c
 }
 
-func printUnproven(w io.Writer, list []store.Unproven) {
+func printUnproven(w io.Writer, list []backup.Unproven) {
 	for _, u := range list {
 		fmt.Fprintf(w, "not whole: %s: %s\n", u.Digest, u.Cause)
 	}
 }
 
 // unproven makes damage an ErrDigest, which the exit code tells.
-func unproven(err error, list []store.Unproven) error {
+func unproven(err error, list []backup.Unproven) error {
 	if err == nil && len(list) > 0 {
 		what := list[0].Digest.String() + " is not whole"
 		if len(list) > 1 {

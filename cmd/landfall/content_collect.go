@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry/store"
 )
 
@@ -71,20 +72,20 @@ func printCollected(w io.Writer, r *store.Collected, kept []store.Kept) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "REPOSITORY\tKEPT\tFREED\tMANIFESTS FREED\tBLOBS FREED")
 	for _, l := range r.Repositories {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d of %d\t%d of %d\n", l.Repository, size(l.KeptBytes), size(l.FreedBytes),
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d of %d\t%d of %d\n", l.Repository, units.Bytes(l.KeptBytes), units.Bytes(l.FreedBytes),
 			l.FreedManifests, l.FreedManifests+l.KeptManifests, l.FreedBlobs, l.FreedBlobs+l.KeptBlobs)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	if r.DryRun {
-		fmt.Fprintf(w, "%s would go to the trash (%d manifests, %d blobs)\n", size(r.Bytes), r.Manifests, r.Blobs)
+		fmt.Fprintf(w, "%s would go to the trash (%d manifests, %d blobs)\n", units.Bytes(r.Bytes), r.Manifests, r.Blobs)
 	} else {
-		fmt.Fprintf(w, "%s taken out (%d manifests, %d blobs), %s freed on the disk\n", size(r.Bytes), r.Manifests, r.Blobs, size(r.Erased.Bytes))
+		fmt.Fprintf(w, "%s taken out (%d manifests, %d blobs), %s freed on the disk\n", units.Bytes(r.Bytes), r.Manifests, r.Blobs, units.Bytes(r.Erased.Bytes))
 	}
 	if r.Trash.Blobs > 0 {
 		fmt.Fprintf(w, "in the trash: %d blobs, %s; to be erased from %s on ('landfall content undo' brings it back, 'landfall content collect --now' erases it)\n",
-			r.Trash.Blobs, size(r.Trash.Bytes), r.Trash.Next.Format("2006-01-02 15:04 MST"))
+			r.Trash.Blobs, units.Bytes(r.Trash.Bytes), r.Trash.Next.Format("2006-01-02 15:04 MST"))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/store"
 )
@@ -65,7 +66,7 @@ func scrub(c *cobra.Command, s managed, opts store.ScrubOptions) (*store.Scrubbe
 
 func printScrubbed(w io.Writer, r *store.Scrubbed) {
 	for _, d := range r.Damaged {
-		fmt.Fprintf(w, "%s %s (%s): %s\n", d.Kind, d.Digest, size(d.Size), d.Cause)
+		fmt.Fprintf(w, "%s %s (%s): %s\n", d.Kind, d.Digest, units.Bytes(d.Size), d.Cause)
 		for _, name := range d.Breaks {
 			fmt.Fprintf(w, "  needed by %s\n", name)
 		}
@@ -77,7 +78,7 @@ func printScrubbed(w io.Writer, r *store.Scrubbed) {
 	if r.Resumed {
 		resumed = ", begun " + r.Started.Format("2006-01-02 15:04 MST")
 	}
-	fmt.Fprintf(w, "%d blobs, %s read%s: %d damaged\n", r.Blobs, size(r.Bytes), resumed, len(r.Damaged))
+	fmt.Fprintf(w, "%d blobs, %s read%s: %d damaged\n", r.Blobs, units.Bytes(r.Bytes), resumed, len(r.Damaged))
 }
 
 // damagedError is an ErrDigest.
@@ -89,15 +90,15 @@ func damagedError(list []store.Damage) error {
 	return fmt.Errorf("%w: %s: import the bundle again that brought it, or push it again", registry.ErrDigest, what)
 }
 
-// units of bytes, largest first.
-var units = []struct {
+// sizeUnits of bytes, largest first.
+var sizeUnits = []struct {
 	name  string
 	bytes int64
 }{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}, {"", 1}}
 
 // parseRate reads bytes per second, with a unit or none.
 func parseRate(text string) (int64, error) {
-	for _, u := range units {
+	for _, u := range sizeUnits {
 		number, ok := strings.CutSuffix(text, u.name)
 		if !ok {
 			continue

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry"
 )
 
@@ -42,7 +43,7 @@ func newContentShow() *cobra.Command {
 }
 
 func printSummary(w io.Writer, s registry.Summary) {
-	fmt.Fprintf(w, "%s\n  digest  %s\n  type    %s\n  size    %s\n", s.Name, s.Digest, s.MediaType, size(s.Size))
+	fmt.Fprintf(w, "%s\n  digest  %s\n  type    %s\n  size    %s\n", s.Name, s.Digest, s.MediaType, units.Bytes(s.Size))
 	if s.Sparse() {
 		fmt.Fprintln(w, "  sparse: the index is the original; platforms marked absent were not carried")
 	}
@@ -51,9 +52,9 @@ func printSummary(w io.Writer, s registry.Summary) {
 			fmt.Fprintf(w, "  %-16s %s absent\n", p.Platform, p.Digest)
 			continue
 		}
-		fmt.Fprintf(w, "  %-16s %s %s\n", p.Platform, p.Digest, size(p.Size))
+		fmt.Fprintf(w, "  %-16s %s %s\n", p.Platform, p.Digest, units.Bytes(p.Size))
 		for _, l := range p.Layers {
-			fmt.Fprintf(w, "    layer %s %s\n", l.Digest, size(l.Size))
+			fmt.Fprintf(w, "    layer %s %s\n", l.Digest, units.Bytes(l.Size))
 		}
 	}
 	for _, r := range s.Referrers {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/store"
 )
@@ -37,7 +38,7 @@ func newContentWhy() *cobra.Command {
 }
 
 func printExplanation(w io.Writer, e *store.Explanation) {
-	fmt.Fprintf(w, "%s: %s of %s\n", e.Digest, e.Kind, size(e.Size))
+	fmt.Fprintf(w, "%s: %s of %s\n", e.Digest, e.Kind, units.Bytes(e.Size))
 	if e.Cause != "" {
 		fmt.Fprintf(w, "  in quarantine: %s\n", e.Cause)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/ui/api"
 )
 
 // progress counts what a copy does, and shows it where a person watches.
@@ -93,8 +94,7 @@ func (p *progress) follow(ctx context.Context, ask func(context.Context) (at, to
 			case <-tick.C:
 			}
 			if at, total, err := ask(ctx); err == nil {
-				p.bar.SetTotal(total, false)
-				p.bar.SetCurrent(at)
+				p.at(at, total)
 			}
 		}
 	})
@@ -116,6 +116,21 @@ func (p *progress) event(e registry.Event) {
 			p.bar.SetTotal(e.Bytes, false)
 		}
 	}
+}
+
+// at moves the bar.
+func (p *progress) at(bytes, total int64) {
+	if p.bar != nil {
+		p.bar.SetTotal(total, false)
+		p.bar.SetCurrent(bytes)
+	}
+}
+
+// importing moves the bar to where an appliance is.
+func (p *progress) importing(at api.Importing) {
+	p.at(at.Moved, at.Total)
+	p.bytes.Store(at.Moved)
+	p.present.Store(int64(at.Present))
 }
 
 // close takes the bar away, whether it filled or not.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -60,7 +61,15 @@ func newServe() *cobra.Command {
 	return c
 }
 
+// waiting is by how much Go runs more threads than there are processors. One
+// that waits for the disk keeps its place for up to 10 ms, and with a place for
+// each processor only, requests would wait for that.
+const waiting = 2
+
 func serve(ctx context.Context, stderr io.Writer, f serveFlags) (err error) {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(waiting * runtime.GOMAXPROCS(0))
+	}
 	log := observe.NewLog(stderr, f.log)
 	observe.BridgeLogrus(log)
 	options := ui.Options{Log: log, LogRequests: f.logRequests}

@@ -32,7 +32,6 @@ type site interface {
 type siteFlags struct {
 	data, server, ca string
 	store            store.Options // when the store is opened here
-	found            string        // address of the appliance that open speaks to
 }
 
 func addSiteFlags(c *cobra.Command) *siteFlags {
@@ -74,18 +73,14 @@ func (f *siteFlags) open(ctx context.Context) (site, error) {
 	if s != nil {
 		return s, nil
 	}
-	f.found = server
 	return remote.New(remote.Options{Server: server, CAFile: f.ca})
 }
 
-// hold tells the appliance, when open has found one, that an import is under
-// way. Another registry has nothing to be told.
-func (f *siteFlags) hold(ctx context.Context) (release func(), err error) {
-	if f.found == "" {
-		return func() {}, nil
-	}
+// hold tells an appliance that an import is under way. Another registry has
+// nothing to be told.
+func (f *siteFlags) hold(ctx context.Context, server string) (release func(), err error) {
 	priority.Lower() // the appliance's clients come first
-	client, err := api.NewClient(api.ClientOptions{Server: f.found, CAFile: f.ca})
+	client, err := api.NewClient(api.ClientOptions{Server: server, CAFile: f.ca})
 	if err != nil {
 		return nil, err
 	}

@@ -10,13 +10,15 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/landfall-dev/landfall/internal/priority"
 )
 
 // BufferSize is the unit in which large files are read and written, in bytes:
 // it fits a processor's cache between reading, hashing and writing.
 const BufferSize = 256 << 10
 
-var buffers = sync.Pool{New: func() any { b := make([]byte, BufferSize); return &b }}
+var buffers = sync.Pool{New: func() any { b := alignedBuffer(BufferSize); return &b }}
 
 // Copy copies r to w in whole buffers, so that a slow source does not become
 // many small writes, until r ends or ctx does. r's own errors are returned as
@@ -30,6 +32,7 @@ func Copy(ctx context.Context, w io.Writer, r io.Reader) error {
 			if _, werr := w.Write((*buf)[:n]); werr != nil {
 				return werr
 			}
+			priority.GiveWay()
 		}
 		if err == io.EOF {
 			return nil

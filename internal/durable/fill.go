@@ -5,9 +5,12 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"unsafe"
+
+	"github.com/landfall-dev/landfall/internal/priority"
 )
 
 // Writer writes to a region of a file.
@@ -54,8 +57,9 @@ func (w *Writer) Flush() {
 }
 
 const (
-	pieceSize = 1 << 20 // of large content
-	blockSize = 4 << 10 // what direct writes have to be aligned to, in files and in memory
+	pieceSize = 1 << 20  // of large content
+	sliceSize = 64 << 10 // what is hashed before others get the processor
+	blockSize = 4 << 10  // what direct access has to be aligned to, in files and in memory
 	// largeJobs is how many writers may have large buffers at once, two each;
 	// others go on with small ones.
 	largeJobs = 16
@@ -63,13 +67,13 @@ const (
 
 var (
 	largeTurns = make(chan struct{}, largeJobs)
-	pairs      = sync.Pool{New: func() any { return &[2][]byte{alignedBuffer(), alignedBuffer()} }}
+	pairs      = sync.Pool{New: func() any { return &[2][]byte{alignedBuffer(pieceSize), alignedBuffer(pieceSize)} }}
 )
 
-func alignedBuffer() []byte {
-	b := make([]byte, pieceSize+blockSize)
+func alignedBuffer(size uintptr) []byte {
+	b := make([]byte, size+blockSize)
 	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(b))) % blockSize
-	return b[skip : skip+pieceSize : skip+pieceSize]
+	return b[skip : skip+size : skip+size]
 }
 
 // Fill writes r until that ends or ctx does. Each piece is handed to hash while
@@ -110,24 +114,25 @@ type filling struct {
 func (f *filling) small() (large bool, err error) {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	for copied := 0; copied < pieceSize || !f.takeTurn(); {
+	for {
 		// The first piece ends where a block does.
 		n, err := f.read((*buf)[:BufferSize-int(f.offset%blockSize)])
-		if n > 0 {
-			if _, err := f.Write((*buf)[:n]); err != nil {
+		for slice := range slices.Chunk((*buf)[:n], sliceSize) {
+			if _, err := f.Write(slice); err != nil {
 				return false, err
 			}
-			f.hash.Write((*buf)[:n])
-			if err := f.done(n); err != nil {
+			f.note(slice)
+			if err := f.done(len(slice)); err != nil {
 				return false, err
 			}
-			copied += n
 		}
 		if err != nil {
 			return false, err
 		}
+		if f.takeTurn() {
+			return true, nil
+		}
 	}
-	return true, nil
 }
 
 func (f *filling) takeTurn() bool {
@@ -140,60 +145,78 @@ func (f *filling) takeTurn() bool {
 }
 
 // read is readAll that ctx ends.
-func (f *filling) read(buf []byte) (int, error) {
-	n, err := readAll(f.source, buf)
+func (f *filling) read(buf []byte) (n int, err error) {
+	n, err = readAll(f.source, buf)
 	if err == nil {
 		err = context.Cause(f.ctx)
 	}
 	return n, err
 }
 
-// large writes each piece in the background, two in turn.
+// note hashes, and gives way: whoever waits for a processor to answer a client
+// must not wait for much of this.
+func (f *filling) note(p []byte) {
+	for slice := range slices.Chunk(p, sliceSize) {
+		f.hash.Write(slice)
+		priority.GiveWay()
+	}
+}
+
+// large reads a piece while the one before is hashed and written.
 func (f *filling) large() error {
 	defer func() { <-largeTurns }()
 	pair := pairs.Get().(*[2][]byte)
 	defer pairs.Put(pair)
-	if f.direct = openDirect(f.file); f.direct != nil {
+	if f.direct = openDirect(f.file, os.O_WRONLY); f.direct != nil {
 		defer func() { f.direct.Close() }()
 	}
-	pieces, written := make(chan []byte), make(chan error, 1)
-	var writer sync.WaitGroup
-	writer.Go(func() {
-		for p := range pieces {
-			written <- f.write(p)
+	next := begin(func() piece { return f.piece(pair[0]) })
+	for i := 1; ; i = 1 - i {
+		p := <-next
+		if p.err == nil {
+			next = begin(func() piece { return f.piece(pair[i]) })
 		}
-	})
-	defer writer.Wait()
-	defer close(pieces)
-	pending := 0
-	settle := func() error { // waits for the piece that is being written
-		if pending == 0 {
-			return nil
-		}
-		n := pending
-		pending = 0
-		if err := <-written; err != nil {
-			return err
-		}
-		return f.done(n)
-	}
-	for i := 0; ; i = 1 - i {
-		n, err := f.read(pair[i])
-		if err := settle(); err != nil {
-			return err
-		}
-		if n > 0 {
-			pieces <- pair[i][:n]
-			pending = n
-			f.hash.Write(pair[i][:n])
-		}
-		if err != nil {
-			if settleErr := settle(); settleErr != nil {
-				return settleErr
+		if err := f.keep(p.bytes); err != nil {
+			if p.err == nil {
+				<-next // the source is the caller's again
 			}
 			return err
 		}
+		if p.err != nil {
+			return p.err
+		}
 	}
+}
+
+// piece is what one buffer took, and why no more comes.
+type piece struct {
+	bytes []byte
+	err   error
+}
+
+func (f *filling) piece(buf []byte) piece {
+	n, err := f.read(buf)
+	return piece{buf[:n], err}
+}
+
+// keep writes, hashes and counts.
+func (f *filling) keep(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	written := begin(func() error { return f.write(p) })
+	f.note(p)
+	if err := <-written; err != nil {
+		return err
+	}
+	return f.done(len(p))
+}
+
+// begin runs f in the background; its result has to be received.
+func begin[T any](f func() T) <-chan T {
+	c := make(chan T, 1)
+	go func() { c <- f() }()
+	return c
 }
 
 // write writes the blocks of p directly if it can, and the rest as usual.

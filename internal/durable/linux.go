@@ -17,14 +17,14 @@ func startWriteBack(f *os.File, offset, n int64) {
 	}
 }
 
-// openDirect opens a file once more, for writes past the page cache; nil where
-// that is not possible.
-func openDirect(f *os.File) *os.File {
-	direct, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_WRONLY|unix.O_DIRECT, 0)
+// openDirect opens a file once more, to read or write past the page cache; nil
+// where that is not possible.
+func openDirect(f *os.File, flag int) *os.File {
+	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), flag|unix.O_DIRECT|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
 	}
-	return direct
+	return os.NewFile(uintptr(fd), f.Name())
 }
 
 func syncData(f *os.File) error {

@@ -4,10 +4,12 @@ package parallel
 import (
 	"context"
 	"sync"
+
+	"github.com/landfall-dev/landfall/internal/priority"
 )
 
 // Do runs f over the list in order of start, jobs at a time, and waits for all
-// that it started. The first failure keeps the rest from starting, cancels the
+// that it started. Between two of them it gives way. The first failure keeps the rest from starting, cancels the
 // context of those under way, and is returned.
 func Do[T any](ctx context.Context, jobs int, list []T, f func(context.Context, T) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -20,6 +22,7 @@ func Do[T any](ctx context.Context, jobs int, list []T, f func(context.Context, 
 				if err := f(ctx, v); err != nil {
 					cancel(err)
 				}
+				priority.GiveWay()
 			}
 		})
 	}

@@ -1,10 +1,11 @@
 //go:build linux
 
-// Package priority makes a process give way to others.
+// Package priority makes work that can wait give way to work that cannot.
 package priority
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -26,4 +27,12 @@ func Lower() {
 			_ = unix.Setpriority(unix.PRIO_PROCESS, id, nice)
 		}
 	}
+}
+
+// GiveWay lets goroutines and threads run that wait for a processor. Who works
+// for long calls it about every 100 µs: some kernels let a thread that wakes up
+// wait until the next tick, which is up to 10 ms, while another one computes.
+func GiveWay() {
+	runtime.Gosched()
+	_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 }

@@ -29,8 +29,8 @@ func TestLower(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := make(chan bool)
+		_, _ = r.Fd(), w.Fd() // blocking from here on
 		go func() {
-			_, _ = r.Fd(), w.Fd() // blocking from here on
 			_, _ = r.Read(make([]byte, 1))
 			close(done)
 		}()

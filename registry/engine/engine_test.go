@@ -395,7 +395,7 @@ func TestPolicyRefuses(t *testing.T) {
 	refused(s.want(409, "PUT", "/v2/team/a/manifests/v1", other, "Content-Type", ocispec.MediaTypeImageManifest), "immutable by rule")
 	s.want(201, "PUT", "/v2/team/a/manifests/w1", other, "Content-Type", ocispec.MediaTypeImageManifest)
 	large := bytes.Repeat([]byte("x"), 11<<10)
-	refused(s.want(403, "POST", "/v2/team/a/blobs/uploads/?digest="+digest.FromBytes(large).String(), large), "the quota of team is 10240 bytes")
+	refused(s.want(403, "POST", "/v2/team/a/blobs/uploads/?digest="+digest.FromBytes(large).String(), large), "the quota of team is 10.0 KiB")
 	s.want(404, "HEAD", "/v2/team/a/blobs/"+digest.FromBytes(large).String(), nil)
 	s.want(201, "POST", "/v2/other/blobs/uploads/?digest="+digest.FromBytes(large).String(), large)
 }
@@ -429,7 +429,7 @@ func TestClassify(t *testing.T) {
 		{base, challenge{}, 401, "UNAUTHORIZED", ""},
 		{base, registry.ErrDenied, 403, "DENIED", ""},
 		{upload, fmt.Errorf("x: %w", &store.QuotaError{Prefix: "quay.io/team", Size: 10, Used: 8, More: 3}), 403, "DENIED",
-			"the quota of quay.io/team is 10 bytes: 8 are used, 3 more are asked for; remove something there and collect, or raise the quota"},
+			"the quota of quay.io/team is 10 B: 8 B are used, 3 B more are asked for; remove something there and collect, or raise the quota"},
 		{manifest, fmt.Errorf("x: %w", &store.PinnedError{What: "a:v1", Owner: "op", Reason: "see /wiki/a"}), 409, "DENIED",
 			"a:v1 is pinned by op: see /wiki/a; take the pin away first"},
 		{manifest, &store.ImmutableError{Ref: registry.Ref{Repository: "a", Tag: "v1"}, Pattern: "v.*", Has: "sha256:0"}, 409, "DENIED", ""},

@@ -14,6 +14,8 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/durable"
 	"github.com/landfall-dev/landfall/internal/parallel"
+	"github.com/landfall-dev/landfall/internal/priority"
+	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry"
 )
 
@@ -73,7 +75,8 @@ func (s *Store) receive(ctx context.Context, d registry.Descriptor, r io.Reader)
 		return nil, registry.DiskError(err)
 	}
 	a, w := &arrival{digest: d.Digest, size: d.Size, file: f}, durable.NewWriter(f, 0)
-	if err := w.Fill(ctx, registry.NewVerifyReader(registry.Unverified(r, d), d), nil, nil); err != nil {
+	err = registry.Prove(registry.Unverified(r, d), d, func(r io.Reader, proof io.Writer) error { return w.Fill(ctx, r, proof, nil) })
+	if err != nil {
 		a.discard()
 		return nil, registry.DiskError(err)
 	}
@@ -116,9 +119,9 @@ func (s *Store) settle(ctx context.Context, arrivals ...*arrival) error {
 // Reserve implements registry.Reserver: it compares bytes, with one percent for
 // block sizes and the database, to what the file system has free.
 func (s *Store) Reserve(_ context.Context, bytes int64) error {
-	free, err := durable.Free(s.dir)
+	free, err := durable.Free(string(s.folder))
 	if need := bytes + bytes/100; err == nil && need > free {
-		return fmt.Errorf("%w in %s: %d bytes are needed, %d are free", registry.ErrNoSpace, s.dir, need, free)
+		return fmt.Errorf("%w in %s: %s are needed, %s are free", registry.ErrNoSpace, s.folder, units.Bytes(need), units.Bytes(free))
 	}
 	return err
 }
@@ -141,6 +144,7 @@ func (s *Store) link(ctx context.Context, links ...link) error {
 			if err := insertLink(ctx, tx, l); err != nil {
 				return err
 			}
+			priority.GiveWay()
 		}
 		return nil
 	})

@@ -26,7 +26,7 @@ func (s *Store) refillBallast() {
 	if info, err := os.Stat(path); err == nil && info.Size() == ballastSize {
 		return
 	}
-	if free, err := durable.Free(s.dir); err != nil || free < ballastShare*ballastSize {
+	if free, err := durable.Free(string(s.folder)); err != nil || free < ballastShare*ballastSize {
 		return
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)

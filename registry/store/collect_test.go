@@ -164,6 +164,7 @@ func TestUndo(t *testing.T) {
 	old := k.image(ref("a", "v1"), nil, "c1", "layer")
 	k.image(ref("a", "v2"), nil, "c2", "layer")
 	k.image(ref("a", "keep"), nil, "c3")
+	k.exec(`UPDATE tags SET updated_at = 1000 WHERE name = 'v1'`)
 	retained, err := k.Retain(t.Context(), RetainOptions{})
 	k.must(err)
 	if retained.Removed != 2 {
@@ -180,6 +181,9 @@ func TestUndo(t *testing.T) {
 		t.Errorf("restored %+v, want v1, and both manifests", restored)
 	}
 	k.must(k.whole(t.Context(), ref("a", "v1")))
+	if at := k.number(`SELECT updated_at FROM tags WHERE name = 'v1'`); at != 1000 {
+		t.Errorf("v1 is dated %d, want its own time", at)
+	}
 	if d, err := k.Resolve(t.Context(), ref("a", "v2")); err != nil || d.Digest != fresh.Digest {
 		t.Errorf("v2 is %s, %v; want the one that was pushed since", d.Digest, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/landfall-dev/landfall/internal/durable"
+	"github.com/landfall-dev/landfall/internal/units"
 )
 
 // Finding is one thing that an examination says about a store.
@@ -65,7 +66,7 @@ func (s *Store) examineDatabase(ctx context.Context) (Finding, error) {
 
 // examineFolder writes, syncs and removes a file.
 func (s *Store) examineFolder(context.Context) (Finding, error) {
-	f := Finding{Level: LevelOK, What: "data folder " + s.dir, Is: "can be written"}
+	f := Finding{Level: LevelOK, What: "data folder " + string(s.folder), Is: "can be written"}
 	probe, err := os.CreateTemp(s.path(incomingDir), "probe-*")
 	if err == nil {
 		defer os.Remove(probe.Name())
@@ -91,11 +92,11 @@ func (s *Store) examineFolder(context.Context) (Finding, error) {
 func (s *Store) examineSpace(context.Context) (Finding, error) {
 	var st unix.Statfs_t
 	f := Finding{Level: LevelOK, What: "free space"}
-	if err := unix.Statfs(s.dir, &st); err != nil {
+	if err := unix.Statfs(string(s.folder), &st); err != nil {
 		return f, err
 	}
 	free, all := int64(st.Bavail)*st.Bsize, int64(st.Blocks)*st.Bsize
-	f.Is = fmt.Sprintf("%d MiB of %d MiB", free>>20, all>>20)
+	f.Is = fmt.Sprintf("%s of %s", units.Bytes(free), units.Bytes(all))
 	if free < all/20 {
 		f.Level, f.Mend = LevelWarning, "'landfall content collect --dry-run' says what can go; what must be kept needs a larger disk"
 	}
@@ -108,7 +109,7 @@ func (s *Store) examineSpace(context.Context) (Finding, error) {
 func (s *Store) examineInodes(context.Context) (Finding, error) {
 	var st unix.Statfs_t
 	f := Finding{Level: LevelOK, What: "free inodes", Is: "no limit"}
-	if err := unix.Statfs(s.dir, &st); err != nil || st.Files == 0 {
+	if err := unix.Statfs(string(s.folder), &st); err != nil || st.Files == 0 {
 		return f, err
 	}
 	f.Is = fmt.Sprintf("%d of %d", st.Ffree, st.Files)
@@ -161,9 +162,9 @@ func (s *Store) examineScrub(ctx context.Context) (Finding, error) {
 	case !found:
 		f.Level, f.Is = LevelNote, "never"
 	case p.Finished.IsZero():
-		f.Level, f.Is = LevelNote, fmt.Sprintf("began %s, %d bytes read so far", p.Started.Format(time.RFC3339), p.Bytes)
+		f.Level, f.Is = LevelNote, fmt.Sprintf("began %s, %s read so far", p.Started.Format(time.RFC3339), units.Bytes(p.Bytes))
 	default:
-		f.Is = fmt.Sprintf("ended %s, %d bytes read, %d damaged", p.Finished.Format(time.RFC3339), p.Bytes, p.Damaged)
+		f.Is = fmt.Sprintf("ended %s, %s read, %d damaged", p.Finished.Format(time.RFC3339), units.Bytes(p.Bytes), p.Damaged)
 		if time.Since(p.Finished) > scrubAge {
 			f.Level = LevelWarning
 		}
@@ -190,7 +191,7 @@ func (s *Store) examineTrash(ctx context.Context) (Finding, error) {
 	t, err := s.Trash(ctx)
 	f := Finding{Level: LevelOK, What: "trash", Is: "empty"}
 	if t.Blobs+t.Manifests > 0 {
-		f.Level, f.Is = LevelNote, fmt.Sprintf("%d blobs of %d bytes, %d manifests", t.Blobs, t.Bytes, t.Manifests)
+		f.Level, f.Is = LevelNote, fmt.Sprintf("%d blobs of %s, %d manifests", t.Blobs, units.Bytes(t.Bytes), t.Manifests)
 		f.Mend = "'landfall content collect --now' frees it, 'landfall content undo' brings it back"
 	}
 	return f, err
@@ -206,7 +207,7 @@ func (s *Store) examineUploads(context.Context) (Finding, error) {
 		}
 	}
 	if len(entries) > 0 {
-		f.Level, f.Is = LevelNote, fmt.Sprintf("%d under way, %d bytes; they end %s after their last byte", len(entries), bytes, s.options.UploadExpiry)
+		f.Level, f.Is = LevelNote, fmt.Sprintf("%d under way, %s; they end %s after their last byte", len(entries), units.Bytes(bytes), s.options.UploadExpiry)
 	}
 	return f, err
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"hash/maphash"
 	"maps"
@@ -199,8 +200,9 @@ func (g *guard) hold() (release func()) {
 }
 
 // Hold keeps what is said to be here, and what comes, from being collected
-// until release is called: an import by somebody else is under way.
-func (s *Store) Hold() (release func()) { return s.guard.hold() }
+// until release is called: an import by somebody else, or a backup, is under
+// way.
+func (s *Store) Hold(context.Context) (release func(), err error) { return s.guard.hold(), nil }
 
 // held reports whether an import or backup is under way, and since when.
 func (g *guard) held() (since time.Time, yes bool) {

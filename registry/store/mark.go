@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/landfall-dev/landfall/internal/priority"
 )
 
 // marker finds what is live: the roots of every repository and all that they
@@ -207,6 +209,9 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
+// rowsAtOnce is how many rows are read before others get the processor.
+const rowsAtOnce = 32
+
 // each runs f for each row, after the row was scanned into dest.
 func each(ctx context.Context, q querier, dest []any, f func(), query string, args ...any) error {
 	rows, err := q.QueryContext(ctx, query, args...)
@@ -214,11 +219,13 @@ func each(ctx context.Context, q querier, dest []any, f func(), query string, ar
 		return err
 	}
 	defer rows.Close()
-	for rows.Next() {
+	for n := 1; rows.Next(); n++ {
 		if err := rows.Scan(dest...); err != nil {
 			return err
 		}
-		f()
+		if f(); n%rowsAtOnce == 0 {
+			priority.GiveWay()
+		}
 	}
 	return rows.Err()
 }

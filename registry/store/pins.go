@@ -118,19 +118,23 @@ func (s *Store) mayDeleteTag(ctx context.Context, tx *sql.Tx, repository int64, 
 	return s.mayLose(ctx, tx, repository, ref)
 }
 
-// mayDeleteManifest refuses what a pin keeps, or a rule for one of its tags.
+// mayDeleteManifest refuses what a pin keeps, or a rule for a tag of it or of
+// something above it.
 func (s *Store) mayDeleteManifest(ctx context.Context, tx *sql.Tx, repository int64, ref registry.Ref) error {
 	if err := s.pinnedAbove(ctx, tx, repository, ref); err != nil {
 		return err
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT name FROM tags WHERE repository_id = ? AND digest = ?`, repository, ref.Digest.String())
-	tags, err := readNames(rows, err)
-	for _, tag := range tags {
-		if err == nil {
-			err = s.mayLose(ctx, tx, repository, registry.Ref{Repository: ref.Repository, Tag: tag})
+	w := &climb{guard: s.guard, q: tx, repository: repository}
+	return w.up(ctx, ref.Digest, func(path []digest.Digest) (bool, error) {
+		rows, err := tx.QueryContext(ctx, `SELECT name FROM tags WHERE repository_id = ? AND digest = ?`, repository, path[0].String())
+		tags, err := readNames(rows, err)
+		for _, tag := range tags {
+			if err == nil {
+				err = s.mayLose(ctx, tx, repository, registry.Ref{Repository: ref.Repository, Tag: tag})
+			}
 		}
-	}
-	return err
+		return true, err
+	})
 }
 
 // pinnedAbove is a *PinnedError when content or something above it is pinned.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/retention"
 )
@@ -48,7 +49,8 @@ func (e *QuotaError) Error() string {
 	if e.Prefix != "" {
 		what = e.Prefix
 	}
-	return fmt.Sprintf("the quota of %s is %d bytes: %d are used, %d more are asked for; remove something there and collect, or raise the quota", what, e.Size, e.Used, e.More)
+	return fmt.Sprintf("the quota of %s is %s: %s are used, %s more are asked for; remove something there and collect, or raise the quota",
+		what, units.Bytes(e.Size), units.Bytes(e.Used), units.Bytes(e.More))
 }
 
 // Is makes the error an ErrNoSpace.
@@ -294,7 +296,9 @@ func (s *Store) policyToRun(ctx context.Context, opts RetainOptions) (*retention
 
 func (s *Store) retainRepository(ctx context.Context, r *Retained, name string, rule *retention.Rule) error {
 	path := registry.RepositoryPath(name)
-	return s.writeOrRead(ctx, r.DryRun, func(tx *sql.Tx) error {
+	var result RetainedRepository
+	var removed int64
+	err := s.writeOrRead(ctx, r.DryRun, func(tx *sql.Tx) error {
 		id, err := knownRepository(ctx, tx, path)
 		if err != nil {
 			return err
@@ -303,33 +307,37 @@ func (s *Store) retainRepository(ctx context.Context, r *Retained, name string, 
 		if err != nil {
 			return err
 		}
-		result := RetainedRepository{Repository: name, Tags: []RetainedTag{}}
+		result, removed = RetainedRepository{Repository: name, Tags: []RetainedTag{}}, 0
 		for _, d := range rule.Plan(tags, time.Now()) {
 			result.Tags = append(result.Tags, RetainedTag{d.Name, d.Digest, d.Keep, d.Reason})
 			if d.Keep {
 				continue
 			}
-			r.Removed++
+			removed++
 			if !r.DryRun {
-				if err := trashTag(ctx, tx, id, d.Name, d.Digest); err != nil {
+				if err := trashTag(ctx, tx, id, d.Name); err != nil {
 					return err
 				}
 			}
 		}
-		r.Repositories = append(r.Repositories, result)
 		return nil
 	})
+	if err == nil {
+		r.Repositories = append(r.Repositories, result)
+		r.Removed += removed
+	}
+	return err
 }
 
-// writeOrRead runs f in a transaction that changes something, or in one that
-// cannot. What f reports it must report once.
+// writeOrRead runs f, perhaps twice, in a transaction that changes something,
+// or in one that cannot.
 func (s *Store) writeOrRead(ctx context.Context, read bool, f func(*sql.Tx) error) error {
 	if read {
 		return s.snapshot(ctx, func(_ context.Context, tx *sql.Tx) error { return f(tx) })
 	}
-	err := s.db.Write(ctx, f)
+	err := s.writeAnyway(ctx, s.db.Write, f)
 	s.cache.forgetAll()
-	return registry.DiskError(err)
+	return err
 }
 
 // retainable are the tags of a repository as a rule sees them.
@@ -350,9 +358,10 @@ func retainable(ctx context.Context, tx *sql.Tx, repository int64) (tags []reten
 	return tags, err
 }
 
-func trashTag(ctx context.Context, tx *sql.Tx, repository int64, tag string, d digest.Digest) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO trash (repository_id, digest, kind, tag, named, trashed_at) VALUES (?, ?, 'tag', ?, 0, ?)
-		ON CONFLICT DO UPDATE SET trashed_at = excluded.trashed_at`, repository, d.String(), tag, now())
+func trashTag(ctx context.Context, tx *sql.Tx, repository int64, tag string) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO trash (repository_id, digest, kind, tag, named, trashed_at, updated_at)
+		SELECT repository_id, digest, 'tag', name, 0, ?3, updated_at FROM tags WHERE repository_id = ?1 AND name = ?2
+		ON CONFLICT DO UPDATE SET trashed_at = excluded.trashed_at, updated_at = excluded.updated_at`, repository, tag, now())
 	if err == nil {
 		_, err = tx.ExecContext(ctx, `DELETE FROM tags WHERE repository_id = ? AND name = ?`, repository, tag)
 	}

@@ -50,6 +50,8 @@ func TestImmutableTags(t *testing.T) {
 	k := newKit(t, noLease)
 	k.must(k.SetPolicy(t.Context(), []byte(`{"version":1,"rules":[{"repositories":["a"],"immutable":["v.*"]}]}`)))
 	first := k.image(ref("a", "v1"), nil, "first")
+	child := k.image(ref("a", ""), nil, "child")
+	k.index(ref("a", "v2"), nil, child)
 	k.image(ref("a", "v1"), nil, "first")
 	k.blob("a", "second")
 	d, content := imageOf(nil, "second")
@@ -66,6 +68,9 @@ func TestImmutableTags(t *testing.T) {
 		if fixed := (*ImmutableError)(nil); !errors.As(err, &fixed) || fixed.Has != first.Digest {
 			t.Errorf("%s: %v, want an ImmutableError", what, err)
 		}
+	}
+	if fixed := (*ImmutableError)(nil); !errors.As(k.Delete(t.Context(), at("a", child)), &fixed) || fixed.Ref != ref("a", "v2") {
+		t.Errorf("a part of v2 can be deleted: %v", fixed)
 	}
 	k.image(ref("b", "v1"), nil, "first")
 	k.image(ref("b", "v1"), nil, "second")

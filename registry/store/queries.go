@@ -54,6 +54,10 @@ func (q *queries) close() {
 	}
 }
 
+// unwatched is ctx for a query of some microseconds: to watch for its
+// cancellation takes goroutines, which cost as much as the query.
+func unwatched(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
+
 // repositoryID returns the row of a repository and makes it when it is new.
 // Whoever comes first decides how the repository is called in listings: by the
 // original name that it was given, or by what its path suggests.

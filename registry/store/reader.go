@@ -53,7 +53,7 @@ func (s *Store) findManifest(ctx context.Context, ref registry.Ref) (manifest, e
 	c, ok := s.cache.get(key)
 	if !ok {
 		generation := s.cache.generation.Load()
-		m, err := s.readManifest(ctx, query.QueryRowContext(ctx, key.repository, key.reference))
+		m, err := s.readManifest(ctx, query.QueryRowContext(unwatched(ctx), key.repository, key.reference))
 		if err != nil {
 			return manifest{}, err
 		}
@@ -180,7 +180,7 @@ func (s *Store) findBlob(ctx context.Context, key cacheKey) (int64, error) {
 	if !ok {
 		c = &cached{key: key}
 		generation := s.cache.generation.Load()
-		err := s.queries.repositoryBlob.QueryRowContext(ctx, key.repository, key.reference).Scan(&c.blobSize)
+		err := s.queries.repositoryBlob.QueryRowContext(unwatched(ctx), key.repository, key.reference).Scan(&c.blobSize)
 		if errors.Is(err, sql.ErrNoRows) {
 			err = registry.ErrNotFound
 		}

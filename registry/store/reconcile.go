@@ -63,7 +63,7 @@ func (s *Store) takeClosed() (same bool, err error) {
 	if err := os.Remove(s.path(closedFile)); err != nil {
 		return false, err
 	}
-	return strings.TrimSpace(string(content)) == strconv.FormatInt(writes, 10), durable.SyncDir(s.dir)
+	return strings.TrimSpace(string(content)) == strconv.FormatInt(writes, 10), durable.SyncDir(string(s.folder))
 }
 
 // markClosed says that files and rows agree. Where it cannot be written, the

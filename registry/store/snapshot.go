@@ -8,37 +8,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
-	"time"
+	"syscall"
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/landfall-dev/landfall/internal/sqldb"
 	"github.com/landfall-dev/landfall/registry"
 )
-
-// backupRest is for how long a backup may ask for nothing before it is taken
-// for abandoned.
-const backupRest = 5 * time.Minute
-
-// backups knows whether a backup is being taken: nothing that its snapshot
-// names is erased meanwhile.
-type backups struct {
-	mu      sync.Mutex // protects the fields below
-	release func()
-	expiry  *time.Timer
-}
-
-func (s *Store) holdForBackup() {
-	b := &s.backups
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.release != nil && b.expiry.Stop() { // an earlier one, or an earlier step of this one
-		b.expiry.Reset(backupRest)
-		return
-	}
-	b.release = s.guard.hold()
-	b.expiry = time.AfterFunc(backupRest, b.release)
-}
 
 // pruned takes from a snapshot what is only of use where it was taken.
 var pruned = []string{
@@ -51,10 +27,9 @@ var pruned = []string{
 	`DELETE FROM manifests WHERE unlinked_at IS NOT NULL`,
 }
 
-// Snapshot is the database as it is now, a SQLite file. What it names can be
-// read with BlobBytes for as long as the backup goes on.
+// Snapshot is the database as it is now, a SQLite file. Under a Hold, what it
+// names can be read with BlobBytes.
 func (s *Store) Snapshot(ctx context.Context) (io.ReadCloser, error) {
-	s.holdForBackup()
 	dir, err := os.MkdirTemp(s.path(incomingDir), "snapshot-*")
 	if err != nil {
 		return nil, named("snapshot", err)
@@ -72,9 +47,9 @@ func (s *Store) Snapshot(ctx context.Context) (io.ReadCloser, error) {
 	return f, nil
 }
 
-// BlobBytes reads a blob whichever repository has it. Its end proves it.
+// BlobBytes reads a blob whichever repository has it. Its end proves it; what
+// is damaged goes into quarantine.
 func (s *Store) BlobBytes(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
-	s.holdForBackup()
 	var size int64
 	err := s.queries.blobSize.QueryRowContext(ctx, d.String()).Scan(&size)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -87,5 +62,37 @@ func (s *Store) BlobBytes(ctx context.Context, d digest.Digest) (io.ReadCloser, 
 	if err != nil {
 		return nil, err
 	}
-	return registry.VerifyReadCloser(f, registry.Descriptor{Digest: d, Size: size}), nil
+	return &suspectReader{registry.NewVerifyReader(f, registry.Descriptor{Digest: d, Size: size}), ctx, s, d, f}, nil
+}
+
+// suspectReader puts a blob into quarantine when reading it shows damage.
+type suspectReader struct {
+	proven io.Reader
+	ctx    context.Context //nolint:containedctx // of the request that reads
+	store  *Store
+	digest digest.Digest
+	file   *os.File
+}
+
+func (r *suspectReader) Read(p []byte) (int, error) {
+	n, err := r.proven.Read(p)
+	if errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize) || errors.Is(err, syscall.EIO) {
+		_, quarantineErr := r.store.quarantine(r.ctx, r.digest, r.file, withoutPath(err))
+		err = errors.Join(err, quarantineErr)
+	}
+	return n, err
+}
+
+func (r *suspectReader) Close() error { return r.file.Close() }
+
+// SnapshotBlobs are the blobs that a snapshot in a file names, by digest.
+func SnapshotBlobs(ctx context.Context, path string) (blobs []registry.Descriptor, err error) {
+	db, err := sqldb.OpenSnapshot(path)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	var d registry.Descriptor
+	err = each(ctx, db, []any{&d.Digest, &d.Size}, func() { blobs = append(blobs, d) }, `SELECT digest, size FROM blobs ORDER BY digest`)
+	return blobs, err
 }

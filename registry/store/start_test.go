@@ -20,7 +20,7 @@ import (
 func (k *kit) copyStore() string {
 	k.t.Helper()
 	to := filepath.Join(k.t.TempDir(), "copy")
-	k.must(os.CopyFS(to, os.DirFS(k.dir)))
+	k.must(os.CopyFS(to, os.DirFS(string(k.folder))))
 	return to
 }
 
@@ -71,14 +71,14 @@ func TestOlderBlobs(t *testing.T) {
 	k := newKit(t, Options{})
 	k.image(ref("a", "v1"), nil, "config", "layer")
 	crashed := k.copyStore()
-	k.must(os.Remove(blobPathIn(crashed, digest.FromString("layer"))))
+	k.must(os.Remove(Folder(crashed).Blob(digest.FromString("layer"))))
 	again := openKit(t, crashed, Options{})
 	list, err := again.Damaged(t.Context())
 	if err != nil || len(list) != 1 || !slices.Equal(list[0].Breaks, []string{"a:v1"}) {
 		t.Errorf("damaged %+v, %v; want the layer, which breaks a:v1", list, err)
 	}
 	again.must(again.Close())
-	again.must(os.Remove(blobPathIn(crashed, digest.FromString("config"))))
+	again.must(os.Remove(Folder(crashed).Blob(digest.FromString("config"))))
 	if _, err := os.Stat(filepath.Join(crashed, closedFile)); err != nil {
 		t.Fatal(err)
 	}

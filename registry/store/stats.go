@@ -72,7 +72,7 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	stats.Scrub, stats.Collect = s.scrubbing.get(), s.collecting.get()
 	stats.Scrub.TotalBytes = stats.BlobBytes + stats.TrashBytes
 	var err error
-	stats.FreeBytes, err = durable.Free(s.dir)
+	stats.FreeBytes, err = durable.Free(string(s.folder))
 	return stats, err
 }
 

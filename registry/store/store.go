@@ -24,11 +24,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -36,27 +33,6 @@ import (
 	"github.com/landfall-dev/landfall/internal/durable"
 	"github.com/landfall-dev/landfall/internal/sqldb"
 	"github.com/landfall-dev/landfall/registry"
-)
-
-// The data folder:
-//
-//	lock                         held while a process has the store open; its pid
-//	landfall.db                  SQLite: everything but blob bytes
-//	blobs/<algorithm>/<xx>/<hex> one file a blob, complete since it exists; xx: its first two digits
-//	incoming/                    blobs on their way in; emptied at start
-//	uploads/<id>                 upload sessions, which survive a restart
-//	quarantine/<algorithm>-<hex> what was found in place of a blob
-//	ballast                      room for freeing room, see ballast.go
-//	closed                       exists while the store is closed cleanly; the database's count of writes then
-const (
-	lockFile      = "lock"
-	Database      = "landfall.db" // there when the folder holds a store
-	blobsDir      = "blobs"
-	incomingDir   = "incoming"
-	uploadsDir    = "uploads"
-	quarantineDir = "quarantine"
-	ballastFile   = "ballast"
-	closedFile    = "closed"
 )
 
 //go:embed migrations/*.sql
@@ -83,7 +59,7 @@ type Options struct {
 // Store is a registry.Reader, Writer, Mounter, Lister, Deleter and Batcher
 // over a data folder, which it has to itself.
 type Store struct {
-	dir     string
+	folder  Folder
 	options Options
 	lock    *os.File
 	db      *sqldb.DB
@@ -102,7 +78,6 @@ type Store struct {
 	scrubbing  scrubbing
 	collecting collectProgress
 	counts     counts
-	backups    backups
 	recounting sync.WaitGroup // what open started and Close waits for
 	stop       context.CancelFunc
 	recounted  chan struct{} // closed when blobs and rows agree again
@@ -124,19 +99,6 @@ var (
 	_ registry.Reserver = (*batch)(nil)
 )
 
-// InUseError is an ErrConflict: another process has the data folder.
-type InUseError struct {
-	Dir string
-	PID int // 0 when it could not be read
-}
-
-func (e *InUseError) Error() string {
-	return fmt.Sprintf("data folder %s is in use by process %d: speak to that process, or end it first", e.Dir, e.PID)
-}
-
-// Is makes the error an ErrConflict.
-func (e *InUseError) Is(target error) bool { return target == registry.ErrConflict }
-
 // Open opens the store in a folder and makes it when it is new. What a crash
 // left half-done is removed. *InUseError when another process has it.
 func Open(ctx context.Context, dir string, options Options) (*Store, error) {
@@ -152,7 +114,7 @@ func Open(ctx context.Context, dir string, options Options) (*Store, error) {
 	if options.TrashAge == 0 {
 		options.TrashAge = 24 * time.Hour
 	}
-	s := &Store{dir: dir, options: options, cache: newCache(options.CacheSize), guard: newGuard(options.Lease),
+	s := &Store{folder: Folder(dir), options: options, cache: newCache(options.CacheSize), guard: newGuard(options.Lease),
 		uploads: map[string]*Upload{}, stop: func() {}, recounted: make(chan struct{})}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", dir, registry.DiskError(err)), s.release(false))
@@ -161,11 +123,8 @@ func Open(ctx context.Context, dir string, options Options) (*Store, error) {
 }
 
 func (s *Store) open(ctx context.Context) error {
-	if err := durable.MkdirAll(s.dir, 0o700); err != nil {
-		return err
-	}
 	var err error
-	if s.lock, err = lockFolder(s.dir); err != nil {
+	if s.lock, err = s.folder.Take(); err != nil {
 		return err
 	}
 	if err := s.makeFolders(); err != nil {
@@ -175,7 +134,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.db, err = sqldb.Open(ctx, filepath.Join(s.dir, Database), content); err != nil {
+	if s.db, err = sqldb.Open(ctx, filepath.Join(string(s.folder), Database), content); err != nil {
 		return err
 	}
 	if err := s.queries.prepare(ctx, s.db.Read); err != nil {
@@ -184,70 +143,13 @@ func (s *Store) open(ctx context.Context) error {
 	return s.reconcile(ctx)
 }
 
-// lockFolder takes a folder for this process; *InUseError when another has it.
-func lockFolder(dir string) (*os.File, error) {
-	path := filepath.Join(dir, lockFile)
-	f, openErr := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
-	if errors.Is(openErr, syscall.EROFS) { // who has it must be found all the same
-		if readable, err := os.Open(path); err == nil {
-			f = readable
-		}
-	}
-	if f == nil {
-		return nil, openErr
-	}
-	ok, err := durable.Lock(f)
-	if err == nil && !ok {
-		holder, _ := os.ReadFile(f.Name())
-		pid, _ := strconv.Atoi(strings.TrimSpace(string(holder)))
-		err = &InUseError{dir, pid}
-	}
-	if err == nil {
-		err = openErr
-	}
-	if err == nil {
-		err = f.Truncate(0)
-	}
-	if err == nil {
-		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
 func (s *Store) makeFolders() error {
 	for _, dir := range []string{incomingDir, uploadsDir, quarantineDir} {
 		if err := durable.MkdirAll(s.path(dir), 0o755); err != nil {
 			return err
 		}
 	}
-	return makeBlobFolders(s.dir)
-}
-
-// makeBlobFolders makes all blob folders at once, so that none has to be made
-// durable while blobs arrive.
-func makeBlobFolders(dir string) error {
-	for _, algorithm := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
-		parent := filepath.Join(dir, blobsDir, algorithm.String())
-		if _, err := os.Stat(filepath.Join(parent, "ff")); err == nil {
-			continue
-		}
-		if err := durable.MkdirAll(parent, 0o755); err != nil {
-			return err
-		}
-		for i := range 256 {
-			if err := os.Mkdir(filepath.Join(parent, fmt.Sprintf("%02x", i)), 0o755); err != nil && !os.IsExist(err) {
-				return err
-			}
-		}
-		if err := durable.SyncDir(parent); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.folder.MakeBlobs()
 }
 
 // recountGrace is how long Close waits for the comparison of files and rows;
@@ -283,16 +185,9 @@ func (s *Store) release(clean bool) error {
 	return errors.Join(errs...)
 }
 
-func (s *Store) path(elem ...string) string {
-	return filepath.Join(append([]string{s.dir}, elem...)...)
-}
+func (s *Store) path(elem ...string) string { return s.folder.Path(elem...) }
 
-func (s *Store) blobPath(d digest.Digest) string { return blobPathIn(s.dir, d) }
-
-func blobPathIn(dir string, d digest.Digest) string {
-	hex := d.Encoded()
-	return filepath.Join(dir, blobsDir, d.Algorithm().String(), hex[:2], hex)
-}
+func (s *Store) blobPath(d digest.Digest) string { return s.folder.Blob(d) }
 
 func (s *Store) quarantinePath(d digest.Digest) string {
 	return s.path(quarantineDir, d.Algorithm().String()+"-"+d.Encoded())

@@ -64,7 +64,7 @@ func (s *Store) Undo(ctx context.Context) (r Restored, err error) {
 	defer s.upkeep.Unlock()
 	s.content.RLock()
 	defer s.content.RUnlock()
-	err = s.db.Write(ctx, func(tx *sql.Tx) (err error) {
+	err = s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) (err error) {
 		at := now()
 		for _, step := range []struct {
 			count *int64
@@ -75,7 +75,7 @@ func (s *Store) Undo(ctx context.Context) (r Restored, err error) {
 			{&r.Manifests, `INSERT INTO repository_manifests (repository_id, digest, linked_at, named)
 				SELECT repository_id, digest, ?1, named FROM trash WHERE kind = 'manifest' AND digest IN (SELECT digest FROM manifests) ON CONFLICT DO NOTHING`},
 			{&r.Tags, `INSERT INTO tags (repository_id, name, digest, updated_at)
-				SELECT repository_id, tag, digest, trashed_at FROM trash t WHERE kind = 'tag'
+				SELECT repository_id, tag, digest, coalesce(updated_at, trashed_at) FROM trash t WHERE kind = 'tag'
 				AND EXISTS (SELECT 1 FROM repository_manifests rm WHERE rm.repository_id = t.repository_id AND rm.digest = t.digest) ON CONFLICT DO NOTHING`},
 			{nil, `UPDATE blobs SET unlinked_at = NULL WHERE unlinked_at IS NOT NULL AND digest IN (SELECT digest FROM repository_blobs)`},
 			{nil, `UPDATE manifests SET unlinked_at = NULL WHERE unlinked_at IS NOT NULL AND digest IN (SELECT digest FROM repository_manifests)`},

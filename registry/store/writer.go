@@ -12,6 +12,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/landfall-dev/landfall/internal/priority"
 	"github.com/landfall-dev/landfall/registry"
 )
 
@@ -40,7 +41,7 @@ func (s *Store) Exists(ctx context.Context, repository string, d registry.Descri
 		var one int
 		path := registry.RepositoryPath(repository)
 		err = s.guard.ask(func(epoch uint64) error {
-			if err := s.queries.hasManifest.QueryRowContext(ctx, path, d.Digest.String()).Scan(&one); err != nil {
+			if err := s.queries.hasManifest.QueryRowContext(unwatched(ctx), path, d.Digest.String()).Scan(&one); err != nil {
 				return err
 			}
 			return s.guard.answerManifest(path, d.Digest, epoch)
@@ -71,6 +72,7 @@ func (s *Store) Missing(ctx context.Context, repository string, blobs []registry
 			if !linked || s.guard.answerBlob(registry.RepositoryPath(repository), d.Digest, epoch) != nil || s.checkFile(ctx, d.Digest, size) != nil {
 				missing = append(missing, d)
 			}
+			priority.GiveWay()
 		}
 	}
 	return missing, nil
@@ -121,6 +123,7 @@ func (s *Store) Mount(ctx context.Context, repository, from string, d registry.D
 	s.content.RLock()
 	defer s.content.RUnlock()
 	if info, err := os.Stat(s.blobPath(d.Digest)); err != nil || info.Size() != size {
+		s.recharge()
 		return false, nil // erased, or found damaged, since
 	}
 	return true, s.link(ctx, l)
@@ -212,6 +215,7 @@ func (s *Store) putManifests(ctx context.Context, write transaction, puts []put)
 			if err := s.insertManifest(ctx, tx, p); err != nil {
 				return named(p.ref.String(), err)
 			}
+			priority.GiveWay()
 		}
 		return nil
 	})

@@ -203,8 +203,8 @@ func TestPowerLoss(t *testing.T) {
 // flipLayer damages a layer of some name, wherever it is on a disk.
 func flipLayer(t *testing.T, l *ledger) func(disk []byte) {
 	t.Helper()
-	for n, digest := range l.current(newWriter(0, nil, l, newRandom(t)).repositories[0]) {
-		if i := l.image(digest); len(i.blobs) > 0 {
+	for n, digests := range l.allowed(never - 1) {
+		if i := l.image(digests[len(digests)-1]); i != nil && len(i.blobs) > 0 {
 			t.Logf("damaged: a layer of %s:%s", n.repository, n.tag)
 			return func(disk []byte) {
 				for at := bytes.Index(disk, i.blobs[0][:sector]); at >= 0; at = bytes.Index(disk, i.blobs[0][:sector]) {

@@ -25,6 +25,7 @@ type Site interface {
 	Watcher
 	Pinner
 	Policer
+	Holder
 	Backupper
 }
 

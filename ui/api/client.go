@@ -161,6 +161,11 @@ func follow[E, R any](ctx context.Context, c *Client, path string, body any, tel
 	if err != nil {
 		return nil, err
 	}
+	return read[E, R](ctx, c, answer, tell)
+}
+
+// read reads a stream to its end.
+func read[E, R any](ctx context.Context, c *Client, answer *http.Response, tell func(E)) (*R, error) {
 	defer answer.Body.Close()
 	for d := json.NewDecoder(answer.Body); ; {
 		var e event[E, R]

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/registry"
 )
 
@@ -23,6 +24,7 @@ var kinds = []struct {
 	{"not_found", registry.ErrNotFound, http.StatusNotFound},
 	{"no_space", registry.ErrNoSpace, http.StatusInsufficientStorage},
 	{"conflict", registry.ErrConflict, http.StatusConflict},
+	{"format", bundle.ErrFormat, http.StatusUnprocessableEntity},
 	{"digest", registry.ErrDigest, http.StatusUnprocessableEntity},
 	{"size", registry.ErrSize, http.StatusUnprocessableEntity},
 	{"incomplete", registry.ErrIncomplete, http.StatusUnprocessableEntity},

@@ -29,8 +29,9 @@ const (
 func Handler(s Site, ending <-chan struct{}) http.Handler {
 	h := &handler{s}
 	mux := http.NewServeMux()
-	if holder, ok := s.(Holder); ok {
-		mux.HandleFunc("GET /api/v1/content/hold", hold(holder, ending))
+	mux.HandleFunc("GET /api/v1/content/hold", hold(s, ending))
+	if dst, ok := s.(registry.Writer); ok {
+		mux.HandleFunc("POST /api/v1/bundles/import", importBundle(dst))
 	}
 	mux.HandleFunc("POST /api/v1/content/scrub", h.scrub)
 	mux.HandleFunc("POST /api/v1/content/collect", h.collect)

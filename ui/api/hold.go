@@ -6,17 +6,22 @@ import (
 	"net/http"
 )
 
-// Holder is a site that can be told that an import is under way.
+// Holder is a site that can be told that an import or a backup is under way.
 type Holder interface {
 	// Hold keeps what is said to be here, and what comes, from being collected
 	// until it is released, however long that takes.
-	Hold() (release func())
+	Hold(ctx context.Context) (release func(), err error)
 }
 
 // hold lasts as long as the request, or until the appliance ends.
 func hold(s Holder, ending <-chan struct{}) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		defer s.Hold()()
+		release, err := s.Hold(r.Context())
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		defer release()
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, "{}\n")
 		_ = http.NewResponseController(w).Flush()

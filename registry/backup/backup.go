@@ -1,4 +1,7 @@
-package store
+// Package backup copies a site's content to a folder while the site serves,
+// only what is new, and makes a site of such a folder again with every digest
+// proven. It knows the layout of a data folder, not what the database means.
+package backup
 
 import (
 	"bytes"
@@ -11,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,8 +23,8 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/durable"
 	"github.com/landfall-dev/landfall/internal/parallel"
-	"github.com/landfall-dev/landfall/internal/sqldb"
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/store"
 )
 
 // A backup folder:
@@ -30,19 +34,25 @@ import (
 //	blobs/<algorithm>/<xx>/<hex> every blob that the database names
 //	lock                         held while a backup is taken
 const (
-	backupFile    = "backup.json"
-	backupVersion = 1
-	backupJobs    = 8
+	reportFile = "backup.json"
+	version    = 1
 )
+
+// jobs is how many blobs are read at once.
+const jobs = 8
 
 // Source is what a backup is taken of: a store, or an appliance.
 type Source interface {
+	// Hold keeps what a snapshot names from being erased until it is released.
+	Hold(ctx context.Context) (release func(), err error)
+	// Snapshot is the database as it is at one moment.
 	Snapshot(ctx context.Context) (io.ReadCloser, error)
+	// BlobBytes reads a blob of the snapshot; the end proves it.
 	BlobBytes(ctx context.Context, d digest.Digest) (io.ReadCloser, error)
 }
 
-// BackedUp describes a backup, and is what backup.json holds.
-type BackedUp struct {
+// Report describes a backup, and is what backup.json holds.
+type Report struct {
 	Version  int           `json:"version"`
 	Created  time.Time     `json:"created"`
 	Database digest.Digest `json:"database"`
@@ -58,46 +68,48 @@ type Unproven struct {
 	Cause  string        `json:"cause"`
 }
 
-// Backup brings a folder level with a source. What the folder has is not moved
+// Make brings a folder level with a source. What the folder has is not moved
 // again; an interrupted backup goes on where it was, and until it is complete
 // the folder holds the previous one. A blob that is damaged at the source is
 // kept if the folder has it, else listed.
-func Backup(ctx context.Context, from Source, dir string) (*BackedUp, error) {
-	b := &backup{transfer: transfer{dir: dir, read: from.BlobBytes}, report: BackedUp{Version: backupVersion, Created: time.Now().UTC().Truncate(time.Second)}}
+func Make(ctx context.Context, from Source, dir string) (*Report, error) {
+	b := &maker{transfer: transfer{folder: store.Folder(dir), read: from.BlobBytes, progress: func(int64) {}}, report: Report{Version: version, Created: time.Now().UTC().Truncate(time.Second)}}
 	if err := b.run(ctx, from); err != nil {
 		return nil, fmt.Errorf("backup to %s: %w", dir, registry.DiskError(err))
 	}
 	return &b.report, nil
 }
 
-// backup is one run.
-type backup struct {
+// maker is one run.
+type maker struct {
 	transfer
-	report BackedUp
+	report Report
 }
 
-func (b *backup) run(ctx context.Context, from Source) error {
+func (b *maker) run(ctx context.Context, from Source) error {
+	release, err := from.Hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	database, err := from.Snapshot(ctx)
 	if err != nil {
 		return err // before a folder is made
 	}
 	defer database.Close()
-	if err := durable.MkdirAll(b.dir, 0o700); err != nil {
-		return err
-	}
-	lock, err := lockFolder(b.dir)
+	lock, err := b.folder.Take()
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	if err := makeBlobFolders(b.dir); err != nil {
+	if err := b.folder.MakeBlobs(); err != nil {
 		return err
 	}
 	path, err := b.saveDatabase(ctx, database)
 	if err != nil {
 		return err
 	}
-	blobs, err := readBlobList(ctx, path)
+	blobs, err := store.SnapshotBlobs(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -113,15 +125,15 @@ func (b *backup) run(ctx context.Context, from Source) error {
 	if err != nil {
 		return err
 	}
-	if err := durable.WriteFile(filepath.Join(b.dir, backupFile), append(content, '\n'), 0o600); err != nil {
+	if err := durable.WriteFile(b.folder.Path(reportFile), append(content, '\n'), 0o600); err != nil {
 		return err
 	}
 	return b.tidy(path, blobs)
 }
 
 // saveDatabase takes the snapshot into the folder, under its own digest.
-func (b *backup) saveDatabase(ctx context.Context, r io.Reader) (string, error) {
-	f, err := os.CreateTemp(b.dir, "database-*.partial")
+func (b *maker) saveDatabase(ctx context.Context, r io.Reader) (string, error) {
+	f, err := os.CreateTemp(string(b.folder), "database-*.partial")
 	if err != nil {
 		return "", err
 	}
@@ -135,71 +147,73 @@ func (b *backup) saveDatabase(ctx context.Context, r io.Reader) (string, error) 
 		return "", err
 	}
 	b.report.Database = digest.NewDigest(digest.SHA256, hash)
-	path := databasePath(b.dir, b.report.Database)
+	path := databasePath(b.folder, b.report.Database)
 	return path, durable.Rename(f.Name(), path)
 }
 
-func databasePath(dir string, d digest.Digest) string {
-	return filepath.Join(dir, "database-"+d.Encoded()+".db")
+func databasePath(f store.Folder, d digest.Digest) string {
+	return f.Path("database-" + d.Encoded() + ".db")
 }
 
 // tidy removes what the backup does not need any more.
-func (b *backup) tidy(database string, blobs []registry.Descriptor) error {
+func (b *maker) tidy(database string, blobs []registry.Descriptor) error {
 	keep := make(map[string]bool, len(blobs)+1)
 	keep[database] = true
 	for _, d := range blobs {
-		keep[blobPathIn(b.dir, d.Digest)] = true
+		keep[b.folder.Blob(d.Digest)] = true
 	}
-	for _, pattern := range []string{"database-*", filepath.Join(blobsDir, "*", "??", "*")} {
-		paths, err := filepath.Glob(filepath.Join(b.dir, pattern))
-		if err != nil {
-			return err
+	blobFiles, err := b.folder.Blobs()
+	if err != nil {
+		return err
+	}
+	databases, err := filepath.Glob(b.folder.Path("database-*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range append(blobFiles, databases...) {
+		if keep[path] {
+			continue
 		}
-		for _, path := range paths {
-			if keep[path] {
-				continue
-			}
-			if err := os.Remove(path); err != nil {
-				return err
-			}
+		if err := os.Remove(path); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// readBlobList are the blobs that a snapshot names.
-func readBlobList(ctx context.Context, path string) (blobs []registry.Descriptor, err error) {
-	db, err := sqldb.OpenSnapshot(path)
-	if err != nil {
-		return nil, err
-	}
-	defer db.Close()
-	var d registry.Descriptor
-	err = each(ctx, db, []any{&d.Digest, &d.Size}, func() { blobs = append(blobs, d) }, `SELECT digest, size FROM blobs ORDER BY digest`)
-	return blobs, err
-}
-
 // transfer brings blobs into a folder that has the store's layout.
 type transfer struct {
-	dir      string
-	read     func(context.Context, digest.Digest) (io.ReadCloser, error)
-	prove    bool // do not trust what the folder has: read it
-	adding   sync.Mutex
+	folder   store.Folder
+	read     reading
+	prove    bool        // do not trust what the folder has: read it
+	progress func(int64) // told how many bytes are in place
+
+	mu       sync.Mutex // protects the fields below, and is held around progress
 	moved    int64
+	there    int64
 	unproven []Unproven
 }
 
+// reading opens a blob.
+type reading func(context.Context, digest.Digest) (io.ReadCloser, error)
+
 func (t *transfer) bring(ctx context.Context, blobs []registry.Descriptor) error {
-	return parallel.Do(ctx, backupJobs, blobs, func(ctx context.Context, d registry.Descriptor) error {
+	return parallel.Do(ctx, jobs, blobs, func(ctx context.Context, d registry.Descriptor) error {
 		has, err := t.has(ctx, d)
-		if err != nil || has {
-			return err
+		if err == nil && !has {
+			err = t.move(ctx, d)
 		}
-		err = t.move(ctx, d)
-		if known := registry.ErrNotFound; errors.Is(err, known) || errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize) || errors.Is(err, syscall.EIO) {
-			t.adding.Lock()
-			defer t.adding.Unlock()
-			t.unproven = append(t.unproven, Unproven{d.Digest, causeText(d.Digest, err)})
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if err == nil {
+			t.there += d.Size
+			t.progress(t.there)
+			if !has {
+				t.moved += d.Size
+			}
+		}
+		if errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize) || errors.Is(err, syscall.EIO) {
+			t.unproven = append(t.unproven, Unproven{d.Digest, strings.TrimPrefix(err.Error(), d.Digest.String()+": ")})
 			return nil
 		}
 		return err
@@ -208,7 +222,7 @@ func (t *transfer) bring(ctx context.Context, blobs []registry.Descriptor) error
 
 // has reports whether the folder has a blob.
 func (t *transfer) has(ctx context.Context, d registry.Descriptor) (bool, error) {
-	path := blobPathIn(t.dir, d.Digest)
+	path := t.folder.Blob(d.Digest)
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() != d.Size {
 		return false, nil
@@ -232,123 +246,124 @@ func (t *transfer) move(ctx context.Context, d registry.Descriptor) error {
 		return err
 	}
 	defer r.Close()
-	path := blobPathIn(t.dir, d.Digest)
+	path := t.folder.Blob(d.Digest)
 	f, err := os.CreateTemp(filepath.Dir(path), ".partial-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	if err := durable.NewWriter(f, 0).Fill(ctx, registry.NewVerifyReader(r, d), nil, nil); err != nil {
+	err = registry.Prove(r, d, func(r io.Reader, proof io.Writer) error {
+		return durable.NewWriter(f, 0).Fill(ctx, r, proof, nil)
+	})
+	if err != nil {
 		return err
 	}
 	if err := durable.Sync(f); err != nil {
 		return err
 	}
-	t.adding.Lock()
-	t.moved += d.Size
-	t.adding.Unlock()
 	return durable.Rename(f.Name(), path)
 }
 
-// Recovered is what Restore brought.
-type Recovered struct {
+// Restored is what Restore brought.
+type Restored struct {
 	Created time.Time  `json:"created"` // when the backup was taken
 	Blobs   int64      `json:"blobs"`
 	Bytes   int64      `json:"bytes"`
 	Damaged []Unproven `json:"damaged,omitempty"` // blobs that the backup does not have whole
 }
 
+// RestoreOptions of a Restore. The zero value is the default.
+type RestoreOptions struct {
+	// Progress is told, from one goroutine at a time, how many bytes of blobs
+	// are proven and in place, of how many in all. Nil for silence.
+	Progress func(bytes, total int64)
+}
+
 // Restore makes the store of a backup in a data folder that holds none. Every
 // digest is proven on the way, also of what an interrupted run brought; the
 // database comes last. What the backup does not have whole is listed, and will
 // be in quarantine: the rest serves.
-func Restore(ctx context.Context, dir, data string) (*Recovered, error) {
-	r, err := restore(ctx, dir, data)
+func Restore(ctx context.Context, dir, data string, opts RestoreOptions) (*Restored, error) {
+	if opts.Progress == nil {
+		opts.Progress = func(int64, int64) {}
+	}
+	r, err := restore(ctx, store.Folder(dir), store.Folder(data), opts)
 	if err != nil {
 		return nil, fmt.Errorf("restore %s: %w", dir, registry.DiskError(err))
 	}
 	return r, nil
 }
 
-func restore(ctx context.Context, dir, data string) (*Recovered, error) {
-	report, err := readBackup(dir)
+func restore(ctx context.Context, from, to store.Folder, opts RestoreOptions) (*Restored, error) {
+	report, err := readReport(from)
 	if err != nil {
 		return nil, err
 	}
-	if err := durable.MkdirAll(data, 0o700); err != nil {
-		return nil, err
-	}
-	lock, err := lockFolder(data)
+	lock, err := to.Take()
 	if err != nil {
 		return nil, err
 	}
 	defer lock.Close()
-	database := filepath.Join(data, Database)
-	if _, err := os.Stat(database); !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %s holds a store already: name an empty folder", registry.ErrConflict, data)
+	if _, err := os.Stat(to.Database()); !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s holds a store already: name an empty folder", registry.ErrConflict, to)
 	}
-	blobs, err := readBlobList(ctx, databasePath(dir, report.Database))
+	blobs, err := store.SnapshotBlobs(ctx, databasePath(from, report.Database))
 	if err != nil {
 		return nil, err
 	}
-	if err := makeBlobFolders(data); err != nil {
+	if err := to.MakeBlobs(); err != nil {
 		return nil, err
 	}
-	t := &transfer{dir: data, prove: true, read: func(_ context.Context, d digest.Digest) (io.ReadCloser, error) {
-		f, err := os.Open(blobPathIn(dir, d))
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%w: the backup has no such file", registry.ErrNotFound)
-		}
-		return f, err
-	}}
-	if err := t.bring(ctx, blobs); err != nil {
-		return nil, err
-	}
-	if err := forgetStore(data); err != nil {
-		return nil, err
-	}
-	r := &Recovered{Created: report.Created, Damaged: t.unproven}
+	r := &Restored{Created: report.Created}
 	for _, d := range blobs {
 		r.Blobs++
 		r.Bytes += d.Size
 	}
-	return r, copyDatabase(ctx, databasePath(dir, report.Database), database)
-}
-
-// forgetStore removes what an earlier store has left beside its database:
-// SQLite would play its log into the new one, and files would not be compared.
-func forgetStore(data string) error {
-	for _, name := range []string{closedFile, Database + "-wal", Database + "-shm"} {
-		if err := os.Remove(filepath.Join(data, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	t := &transfer{folder: to, read: blobsOf(from), prove: true, progress: func(bytes int64) { opts.Progress(bytes, r.Bytes) }}
+	if err := t.bring(ctx, blobs); err != nil {
+		return nil, err
 	}
-	return nil
+	r.Damaged = t.unproven
+	if err := to.Clear(); err != nil {
+		return nil, err
+	}
+	return r, copyFile(ctx, databasePath(from, report.Database), to.Database())
 }
 
-// readBackup proves the database, too.
-func readBackup(dir string) (*BackedUp, error) {
-	content, err := os.ReadFile(filepath.Join(dir, backupFile))
+// blobsOf reads blobs of a backup.
+func blobsOf(from store.Folder) reading {
+	return func(_ context.Context, d digest.Digest) (io.ReadCloser, error) {
+		f, err := os.Open(from.Blob(d))
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w: the backup has no such file", registry.ErrNotFound)
+		}
+		return f, err
+	}
+}
+
+// readReport proves the database, too.
+func readReport(from store.Folder) (*Report, error) {
+	content, err := os.ReadFile(from.Path(reportFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: there is no %s: no backup was completed there", registry.ErrNotFound, backupFile)
+		return nil, fmt.Errorf("%w: there is no %s: no backup was completed there", registry.ErrNotFound, reportFile)
 	}
 	if err != nil {
 		return nil, err
 	}
-	var b BackedUp
+	var b Report
 	d := json.NewDecoder(bytes.NewReader(content))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&b); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", registry.ErrInvalid, backupFile, err)
+		return nil, fmt.Errorf("%w: %s: %w", registry.ErrInvalid, reportFile, err)
 	}
-	if b.Version != backupVersion {
-		return nil, fmt.Errorf("%w: %s: version %d, this program reads version %d", registry.ErrInvalid, backupFile, b.Version, backupVersion)
+	if b.Version != version {
+		return nil, fmt.Errorf("%w: %s: version %d, this program reads version %d", registry.ErrInvalid, reportFile, b.Version, version)
 	}
 	if _, err := registry.ParseDigest(b.Database.String()); err != nil {
-		return nil, fmt.Errorf("%s: database: %w", backupFile, err)
+		return nil, fmt.Errorf("%s: database: %w", reportFile, err)
 	}
-	f, err := os.Open(databasePath(dir, b.Database))
+	f, err := os.Open(databasePath(from, b.Database))
 	if err != nil {
 		return nil, err
 	}
@@ -360,13 +375,13 @@ func readBackup(dir string) (*BackedUp, error) {
 	return &b, err
 }
 
-func copyDatabase(ctx context.Context, from, to string) error {
+func copyFile(ctx context.Context, from, to string) error {
 	r, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	f, err := os.CreateTemp(filepath.Dir(to), Database+".*")
+	f, err := os.CreateTemp(filepath.Dir(to), filepath.Base(to)+".*")
 	if err != nil {
 		return err
 	}

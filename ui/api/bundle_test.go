@@ -1,0 +1,159 @@
+package api_test
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/landfall-dev/landfall/bundle"
+	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/registrytest"
+	"github.com/landfall-dev/landfall/registry/store"
+	"github.com/landfall-dev/landfall/ui/api"
+)
+
+// newBundle makes a bundle of the fixture's content.
+func newBundle(t *testing.T, f *registrytest.Fixture) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "a.bundle")
+	w, err := bundle.Create(t.Context(), path, f.Graph, bundle.CreateOptions{Created: time.Unix(0, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if err := registry.Copy(t.Context(), w, f, f.Graph, registry.CopyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// newEmptySite is an appliance without content, on a socket and on TCP.
+func newEmptySite(t *testing.T) (s *store.Store, local, far *api.Client) {
+	t.Helper()
+	s, err := store.Open(t.Context(), t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers := []*httptest.Server{
+		{Listener: l, Config: &http.Server{Handler: api.Handler(s, nil)}},
+		httptest.NewUnstartedServer(api.Handler(s, nil)),
+	}
+	for _, server := range servers {
+		server.Start()
+	}
+	t.Cleanup(func() {
+		for _, server := range servers {
+			server.Close()
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, newClient(t, api.ClientOptions{Server: "unix://" + socket}), newClient(t, api.ClientOptions{Server: servers[1].URL})
+}
+
+// An appliance imports a file of its own machine, and says what it did.
+func TestImportBundle(t *testing.T) {
+	t.Parallel()
+	f := registrytest.NewFixture(t)
+	path := newBundle(t, f)
+	s, local, _ := newEmptySite(t)
+	var told []api.Importing
+	done, err := local.ImportBundle(t.Context(), path, func(at api.Importing) { told = append(told, at) })
+	if must(t, done, err); done.Moved == 0 || done.Moved != done.Total || done.Present != 0 || len(told) == 0 {
+		t.Errorf("%+v, told %+v", done, told)
+	}
+	if d, err := s.Resolve(t.Context(), app); err != nil || d.Digest != f.Index.Digest {
+		t.Errorf("%+v, %v", d, err)
+	}
+	again, err := local.ImportBundle(t.Context(), path, nil)
+	if must(t, again, err); again.Moved != 0 || again.Present == 0 {
+		t.Errorf("%+v the second time", again)
+	}
+}
+
+// What an appliance cannot see, must not read, or finds damaged is refused, and
+// nothing becomes visible.
+func TestImportBundleRefused(t *testing.T) {
+	t.Parallel()
+	f := registrytest.NewFixture(t)
+	whole := newBundle(t, f)
+	content, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, local, far := newEmptySite(t)
+	file := func(content []byte) string {
+		path := filepath.Join(t.TempDir(), "x.bundle")
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	flipped := bytes.Clone(content)
+	flipped[bytes.Index(content, f.Content[f.Layer.Digest])] ^= 1
+	for _, c := range []struct {
+		name   string
+		client *api.Client
+		path   string
+		want   error
+	}{
+		{"over the network", far, whole, registry.ErrDenied},
+		{"not there", local, filepath.Join(t.TempDir(), "nosuch"), os.ErrNotExist},
+		{"another kind of file", local, file([]byte("hello")), bundle.ErrFormat},
+		{"cut off", local, file(content[:len(content)-512]), registry.ErrSize},
+		{"damaged", local, file(flipped), registry.ErrDigest},
+	} {
+		if _, err := c.client.ImportBundle(t.Context(), c.path, nil); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+	for name, err := range s.Repositories(t.Context(), "") {
+		t.Errorf("%s is visible, %v", name, err)
+	}
+}
+
+// A path that means another file there, as in a container, is not believed.
+func TestImportBundleUnseen(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	for body, want := range map[string]string{
+		`{"path":"/etc/passwd","device":1,"inode":1}`: "404", `{"path":"a.bundle"}`: "400", `{"path":"/a","b":1}`: "400",
+	} {
+		handler := api.Handler(p.store, nil)
+		server := httptest.NewUnstartedServer(handler)
+		socket := filepath.Join(t.TempDir(), "s")
+		l, err := net.Listen("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server.Listener.Close()
+		server.Listener = l
+		server.Start()
+		client := &http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", socket) }}}
+		answer, err := client.Post("http://x/api/v1/bundles/import", "application/json", bytes.NewReader([]byte(body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		client.CloseIdleConnections()
+		server.Close()
+		if answer.Status[:3] != want {
+			t.Errorf("%s: %s, want %s", body, answer.Status, want)
+		}
+	}
+}
