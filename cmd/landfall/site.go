@@ -84,7 +84,7 @@ func (f *siteFlags) hold(ctx context.Context, server string) (release func(), er
 	if err != nil {
 		return nil, err
 	}
-	end, err := client.Hold(ctx)
+	end, err := client.Hold(ctx, store.HoldImport)
 	if errors.Is(err, registry.ErrUnreachable) {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ const jobs = 8
 // Source is what a backup is taken of: a store, or an appliance.
 type Source interface {
 	// Hold keeps what a snapshot names from being erased until it is released.
-	Hold(ctx context.Context) (release func(), err error)
+	Hold(ctx context.Context, kind store.HoldKind) (release func(), err error)
 	// Snapshot is the database as it is at one moment.
 	Snapshot(ctx context.Context) (io.ReadCloser, error)
 	// BlobBytes reads a blob of the snapshot; the end proves it.
@@ -87,7 +87,7 @@ type maker struct {
 }
 
 func (b *maker) run(ctx context.Context, from Source) error {
-	release, err := from.Hold(ctx)
+	release, err := from.Hold(ctx, store.HoldBackup)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ type tagged struct {
 
 // Batch implements registry.Batcher.
 func (s *Store) Batch(context.Context) (registry.Batch, error) {
-	return &batch{store: s, waiting: map[digest.Digest]*waiting{}, release: s.guard.hold()}, nil
+	return &batch{store: s, waiting: map[digest.Digest]*waiting{}, release: s.guard.hold(HoldImport)}, nil
 }
 
 // Exists implements registry.Writer; what waits to be settled exists.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"maps"
 	"sync"
@@ -31,7 +32,7 @@ type guard struct {
 	mu      sync.Mutex // protects the fields below
 	leases  map[fingerprint]age
 	prune   int                 // so many leases may there be before old ones are looked for
-	holds   map[*int]age        // imports and backups under way: no lease ends before they do
+	holds   map[*hold]bool      // imports and backups under way: no lease ends before they do
 	live    liveSet             // after the cut: what stays; nil otherwise
 	ended   uint64              // how many collections have ended
 	arrived map[occurrence]bool // while marking: what came or was leased, true once it is marked; nil otherwise
@@ -52,7 +53,7 @@ type fingerprint [2]uint64
 
 func newGuard(lease time.Duration) *guard {
 	return &guard{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, lease: lease,
-		start: time.Now(), leases: map[fingerprint]age{}, prune: 4096, holds: map[*int]age{}}
+		start: time.Now(), leases: map[fingerprint]age{}, prune: 4096, holds: map[*hold]bool{}}
 }
 
 // age is a time since the guard's start: a third of a time.Time.
@@ -180,37 +181,59 @@ func (g *guard) leased(h fingerprint) bool {
 // cutoff is the moment after which leases count.
 func (g *guard) cutoff() age {
 	cutoff := g.now() - age(g.lease)
-	for _, start := range g.holds {
-		cutoff = min(cutoff, start)
+	for h := range g.holds {
+		cutoff = min(cutoff, h.since)
 	}
 	return cutoff
 }
 
+// HoldKind says for what content is held.
+type HoldKind string
+
+// What content is held for. An import keeps what it was told is here, and what
+// it brings. A backup keeps all that its snapshot names, in the trash too.
+const (
+	HoldImport HoldKind = "import"
+	HoldBackup HoldKind = "backup"
+)
+
+// hold is an import or a backup under way.
+type hold struct {
+	kind  HoldKind
+	since age
+}
+
 // hold keeps every lease from ending until it is let go.
-func (g *guard) hold() (release func()) {
+func (g *guard) hold(kind HoldKind) (release func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	key := new(int)
-	g.holds[key] = g.now()
+	h := &hold{kind, g.now()}
+	g.holds[h] = true
 	return func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		delete(g.holds, key)
+		delete(g.holds, h)
 	}
 }
 
-// Hold keeps what is said to be here, and what comes, from being collected
-// until release is called: an import by somebody else, or a backup, is under
-// way.
-func (s *Store) Hold(context.Context) (release func(), err error) { return s.guard.hold(), nil }
+// Hold keeps content from being collected until release is called: an import by
+// somebody else, or a backup, is under way. ErrInvalid for another kind.
+func (s *Store) Hold(_ context.Context, kind HoldKind) (release func(), err error) {
+	if kind != HoldImport && kind != HoldBackup {
+		return nil, fmt.Errorf("%w: a hold for %q", registry.ErrInvalid, kind)
+	}
+	return s.guard.hold(kind), nil
+}
 
-// held reports whether an import or backup is under way, and since when.
-func (g *guard) held() (since time.Time, yes bool) {
+// backedUp reports whether a backup is under way, and since when.
+func (g *guard) backedUp() (since time.Time, yes bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	oldest := g.now()
-	for _, start := range g.holds {
-		oldest, yes = min(oldest, start), true
+	for h := range g.holds {
+		if h.kind == HoldBackup {
+			oldest, yes = min(oldest, h.since), true
+		}
 	}
 	return g.start.Add(time.Duration(oldest)), yes
 }

@@ -150,7 +150,7 @@ func TestLeasesAndHolds(t *testing.T) {
 	if !k.hasBlob("a", "layer") || k.hasBlob("a", "config") {
 		t.Errorf("layer %v, config %v; want the leased layer only", k.hasBlob("a", "layer"), k.hasBlob("a", "config"))
 	}
-	release := k.guard.hold()
+	release := k.guard.hold(HoldImport)
 	k.ageHolds(3 * time.Hour)
 	k.age(2 * time.Hour)
 	k.collect(CollectOptions{Now: true})
@@ -189,7 +189,28 @@ func (k *kit) age(by time.Duration) {
 func (k *kit) ageHolds(by time.Duration) {
 	k.guard.mu.Lock()
 	defer k.guard.mu.Unlock()
-	for key, at := range k.guard.holds {
-		k.guard.holds[key] = at - age(by)
+	for h := range k.guard.holds {
+		h.since -= age(by)
+	}
+}
+
+// While an import runs, what nothing needs is erased; while a backup runs, it
+// waits in the trash.
+func TestEraseUnderHolds(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, noLease)
+	for kind, want := range map[HoldKind]int64{HoldBackup: 0, HoldImport: 1} {
+		k.blob("a", string(kind))
+		release, err := k.Hold(t.Context(), kind)
+		k.must(err)
+		k.forgetLeases()
+		if c := k.collect(CollectOptions{Now: true}); c.Erased.Blobs != want {
+			t.Errorf("%s: %+v erased, want %d blobs", kind, c.Erased, want)
+		}
+		release()
+		k.collect(CollectOptions{Now: true})
+	}
+	if _, err := k.Hold(t.Context(), "x"); !errors.Is(err, registry.ErrInvalid) {
+		t.Errorf("a hold for x: %v, want ErrInvalid", err)
 	}
 }

@@ -197,14 +197,13 @@ func (s *Store) revive(ctx context.Context, repository string, d registry.Descri
 }
 
 // erase removes what has been unlinked for at least age, and that no lease
-// protects. While a backup or import runs it removes nothing that is younger
-// than that.
+// protects. While a backup runs it removes nothing that is younger than that.
 func (s *Store) erase(ctx context.Context, age time.Duration) (done Erased, err error) {
 	cutoff := time.Now().Add(-age)
 	if age <= 0 {
 		cutoff = cutoff.Add(allTime) // also what the clock, when it was ahead, put into the future
 	}
-	if since, yes := s.guard.held(); yes && since.Before(cutoff) {
+	if since, yes := s.guard.backedUp(); yes && since.Before(cutoff) {
 		cutoff = since
 	}
 	// What was unlinked must be so for good before its bytes go.

@@ -18,7 +18,7 @@ import (
 	"github.com/landfall-dev/landfall/registry"
 )
 
-// ErrUnseen: the appliance does not see the file that the client means.
+// ErrUnseen says that the appliance does not see the file that the client means.
 var ErrUnseen = errors.New("the appliance does not see this file")
 
 // importRequest names a file on the machine that both sides run on. Device and
