@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,25 +26,42 @@ func newBundleImport() *cobra.Command {
 	flags := addSiteFlags(c)
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		r, err := bundle.Open(args[0])
+		p := newProgress(c.ErrOrStderr(), "importing")
+		header, err := flags.land(c.Context(), args[0], p)
+		p.close()
 		if err != nil {
 			return err
 		}
-		defer r.Close()
-		p := newProgress(c.ErrOrStderr(), "importing")
-		err = flags.land(c.Context(), r, args[0], p)
-		p.close()
-		if err != nil {
-			return fmt.Errorf("import %s: %w", args[0], err)
-		}
-		return printImported(c, landed{args[0], r.Header().ID, p.moved(), p.skipped(), r.Header().Names}, *asJSON)
+		return printImported(c, landed{args[0], header.ID, p.moved(), p.skipped(), header.Names}, *asJSON)
 	}
 	return c
 }
 
-// land brings a bundle into the site. An appliance on this machine reads the
-// file itself; to any other the content is sent.
-func (f *siteFlags) land(ctx context.Context, r *bundle.Reader, file string, p *progress) error {
+// land brings a bundle into the site and returns its header. An appliance on
+// this machine reads the file itself; to any other the content is sent.
+func (f *siteFlags) land(ctx context.Context, file string, p *progress) (*bundle.Header, error) {
+	handedOver := false
+	if server := f.appliance(ctx); server != "" {
+		err := f.handOver(ctx, server, file, p)
+		if handedOver = err == nil; !handedOver && !errors.Is(err, api.ErrUnseen) {
+			return nil, fmt.Errorf("import %s: %w", file, err)
+		}
+	}
+	r, err := bundle.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	if !handedOver {
+		if err := f.copy(ctx, r, p); err != nil {
+			return nil, fmt.Errorf("import %s: %w", file, err)
+		}
+	}
+	return r.Header(), nil
+}
+
+// copy copies a bundle's content into the store, or to an appliance.
+func (f *siteFlags) copy(ctx context.Context, r *bundle.Reader, p *progress) error {
 	s, server, err := f.find(ctx)
 	if err != nil {
 		return err
@@ -53,11 +69,6 @@ func (f *siteFlags) land(ctx context.Context, r *bundle.Reader, file string, p *
 	if s != nil {
 		err := bundle.Import(ctx, s, r, registry.CopyOptions{Progress: p.event})
 		return cmp.Or(err, s.Close())
-	}
-	if strings.HasPrefix(server, "unix://") {
-		if err := f.handOver(ctx, server, file, p); !errors.Is(err, api.ErrUnseen) {
-			return err
-		}
 	}
 	return f.send(ctx, server, r, p)
 }

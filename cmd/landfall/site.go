@@ -107,22 +107,31 @@ func (f *siteFlags) find(ctx context.Context) (s *store.Store, server string, er
 	}
 	s, err = store.Open(ctx, f.data, f.store)
 	if inUse := (*store.InUseError)(nil); errors.As(err, &inUse) {
-		socket, absErr := filepath.Abs(filepath.Join(f.data, socketName))
-		if absErr != nil || !answers(ctx, socket) {
-			return nil, "", err // an import, not an appliance
-		}
-		return nil, "unix://" + socket, nil
+		if server := f.appliance(ctx); server != "" {
+			return nil, server, nil
+		} // else it is an import, not an appliance
 	}
 	return s, "", err
 }
 
-// answers reports whether an appliance listens on its socket.
-func answers(ctx context.Context, socket string) bool {
+// appliance is the address of the appliance on this machine that is meant, if
+// it listens.
+func (f *siteFlags) appliance(ctx context.Context) (server string) {
+	socket, ok := strings.CutPrefix(f.server, "unix://")
+	if f.server == "" {
+		var err error
+		socket, err = filepath.Abs(filepath.Join(f.data, socketName))
+		ok = err == nil
+	}
+	if !ok {
+		return ""
+	}
 	c, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	if err != nil {
-		return false
+		return ""
 	}
-	return c.Close() == nil
+	c.Close()
+	return "unix://" + socket
 }
 
 // openExisting opens the site to be read; it makes nothing.

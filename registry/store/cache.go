@@ -22,6 +22,7 @@ type cache struct {
 	size    int64
 	order   *list.List // of *cached, most recent first
 	entries map[cacheKey]*list.Element
+	tags    tagIndex
 }
 
 // cacheKey is a manifest of a repository (by tag or digest), or a blob of it.
@@ -43,8 +44,8 @@ type manifest struct {
 	content []byte
 }
 
-func newCache(limit int64) *cache {
-	return &cache{limit: limit, order: list.New(), entries: map[cacheKey]*list.Element{}}
+func newCache(limit int64, hash func(string) fingerprint) *cache {
+	return &cache{limit: limit, order: list.New(), entries: map[cacheKey]*list.Element{}, tags: newTagIndex(hash)}
 }
 
 func (c *cache) get(key cacheKey) (*cached, bool) {
@@ -80,6 +81,9 @@ func (c *cache) forget(keys ...cacheKey) {
 	c.generation.Add(1)
 	for _, key := range keys {
 		c.remove(key)
+		if !key.blob {
+			c.tags.remove(key.repository, key.reference)
+		}
 	}
 }
 
@@ -91,6 +95,7 @@ func (c *cache) forgetAll() {
 	c.size = 0
 	c.order.Init()
 	clear(c.entries)
+	clear(c.tags.entries)
 }
 
 func (c *cache) remove(key cacheKey) {

@@ -298,6 +298,7 @@ func (s *Store) retainRepository(ctx context.Context, r *Retained, name string, 
 	path := registry.RepositoryPath(name)
 	var result RetainedRepository
 	var removed int64
+	var keys []cacheKey
 	err := s.writeOrRead(ctx, r.DryRun, func(tx *sql.Tx) error {
 		id, err := knownRepository(ctx, tx, path)
 		if err != nil {
@@ -314,6 +315,7 @@ func (s *Store) retainRepository(ctx context.Context, r *Retained, name string, 
 				continue
 			}
 			removed++
+			keys = append(keys, manifestKey(path, d.Name))
 			if !r.DryRun {
 				if err := trashTag(ctx, tx, id, d.Name); err != nil {
 					return err
@@ -322,11 +324,13 @@ func (s *Store) retainRepository(ctx context.Context, r *Retained, name string, 
 		}
 		return nil
 	})
-	if err == nil {
-		r.Repositories = append(r.Repositories, result)
-		r.Removed += removed
+	s.cache.forget(keys...)
+	if err != nil {
+		return err
 	}
-	return err
+	r.Repositories = append(r.Repositories, result)
+	r.Removed += removed
+	return nil
 }
 
 // writeOrRead runs f, perhaps twice, in a transaction that changes something,
@@ -335,9 +339,7 @@ func (s *Store) writeOrRead(ctx context.Context, read bool, f func(*sql.Tx) erro
 	if read {
 		return s.snapshot(ctx, func(_ context.Context, tx *sql.Tx) error { return f(tx) })
 	}
-	err := s.writeAnyway(ctx, s.db.Write, f)
-	s.cache.forgetAll()
-	return err
+	return s.writeAnyway(ctx, s.db.Write, f)
 }
 
 // retainable are the tags of a repository as a rule sees them.

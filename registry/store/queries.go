@@ -15,6 +15,7 @@ type queries struct {
 	repositoryBlob *sql.Stmt // path, digest → size
 	byTag          *sql.Stmt // path, tag → digest, media type, content
 	byDigest       *sql.Stmt // path, digest → the same
+	content        *sql.Stmt // path that is not looked at, digest → the same
 	hasManifest    *sql.Stmt // path, digest → 1 if it is not damaged
 }
 
@@ -36,6 +37,7 @@ func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
 			JOIN repository_manifests rm ON rm.repository_id = r.id
 			JOIN manifests m ON m.digest = rm.digest
 			WHERE r.path = ? AND rm.digest = ?`},
+		{&q.content, `SELECT digest, media_type, content FROM manifests WHERE digest = ?2`},
 		{&q.hasManifest, `SELECT 1 FROM repositories r
 			JOIN repository_manifests rm ON rm.repository_id = r.id
 			WHERE r.path = ? AND rm.digest = ? AND NOT EXISTS (SELECT 1 FROM damaged d WHERE d.digest = rm.digest)`},
@@ -49,7 +51,7 @@ func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
 }
 
 func (q *queries) close() {
-	for _, s := range []*sql.Stmt{q.blobSize, q.repositoryBlob, q.byTag, q.byDigest, q.hasManifest} {
+	for _, s := range []*sql.Stmt{q.blobSize, q.repositoryBlob, q.byTag, q.byDigest, q.content, q.hasManifest} {
 		s.Close()
 	}
 }

@@ -45,22 +45,33 @@ func (s *Store) manifest(ctx context.Context, ref registry.Ref) (m manifest, err
 
 // findManifest reads a manifest from memory or the database.
 func (s *Store) findManifest(ctx context.Context, ref registry.Ref) (manifest, error) {
-	path, query := registry.RepositoryPath(ref.Repository), s.queries.byDigest
-	if ref.Digest == "" {
-		query = s.queries.byTag
+	path, generation := registry.RepositoryPath(ref.Repository), s.cache.generation.Load()
+	if ref.Digest != "" {
+		return s.loadManifest(ctx, generation, s.queries.byDigest, manifestKey(path, ref.Digest.String()))
 	}
-	key := manifestKey(path, cmp.Or(ref.Digest.String(), ref.Tag))
-	c, ok := s.cache.get(key)
-	if !ok {
-		generation := s.cache.generation.Load()
-		m, err := s.readManifest(ctx, query.QueryRowContext(unwatched(ctx), key.repository, key.reference))
-		if err != nil {
-			return manifest{}, err
+	if d, ok := s.cache.tagged(path, ref.Tag); ok { // the repository has it, then
+		m, err := s.loadManifest(ctx, generation, s.queries.content, manifestKey(path, d.String()))
+		if !errors.Is(err, registry.ErrNotFound) {
+			return m, err
 		}
-		c = &cached{key: key, manifest: m}
-		s.cache.put(generation, c)
+	} // else the tag may have moved meanwhile, and what it was may be gone
+	m, err := s.loadManifest(ctx, generation, s.queries.byTag, manifestKey(path, ref.Tag))
+	if err == nil {
+		s.cache.putTags(generation, tagRow{path: path, tag: ref.Tag, digest: m.Digest})
 	}
-	return c.manifest, nil
+	return m, err
+}
+
+// loadManifest is a manifest from memory, or what a query finds by the same key.
+func (s *Store) loadManifest(ctx context.Context, generation uint64, query *sql.Stmt, key cacheKey) (manifest, error) {
+	if c, ok := s.cache.get(key); ok {
+		return c.manifest, nil
+	}
+	m, err := s.readManifest(ctx, query.QueryRowContext(unwatched(ctx), key.repository, key.reference))
+	if err == nil {
+		s.cache.put(generation, &cached{key: key, manifest: m})
+	}
+	return m, err
 }
 
 // readManifest proves the bytes too: memory and disks err.

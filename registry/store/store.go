@@ -77,6 +77,7 @@ type Store struct {
 	damaged    atomic.Int64 // how many things are in quarantine
 	scrubbing  scrubbing
 	collecting collectProgress
+	loading    loader
 	counts     counts
 	recounting sync.WaitGroup // what open started and Close waits for
 	stop       context.CancelFunc
@@ -114,8 +115,9 @@ func Open(ctx context.Context, dir string, options Options) (*Store, error) {
 	if options.TrashAge == 0 {
 		options.TrashAge = 24 * time.Hour
 	}
-	s := &Store{folder: Folder(dir), options: options, cache: newCache(options.CacheSize), guard: newGuard(options.Lease),
+	s := &Store{folder: Folder(dir), options: options, guard: newGuard(options.Lease),
 		uploads: map[string]*Upload{}, stop: func() {}, recounted: make(chan struct{})}
+	s.cache = newCache(options.CacheSize, s.guard.hash)
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", dir, registry.DiskError(err)), s.release(false))
 	}
@@ -140,7 +142,11 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.queries.prepare(ctx, s.db.Read); err != nil {
 		return fmt.Errorf("%s: %w", s.path(Database), err)
 	}
-	return s.reconcile(ctx)
+	if err := s.reconcile(ctx); err != nil {
+		return err
+	}
+	s.loadTags()
+	return nil
 }
 
 func (s *Store) makeFolders() error {
@@ -158,6 +164,7 @@ const recountGrace = 5 * time.Second
 
 // Close ends the store cleanly. Uploads stay for the next start.
 func (s *Store) Close() error {
+	s.endLoading()
 	giveUp := time.AfterFunc(recountGrace, s.stop)
 	s.recounting.Wait()
 	giveUp.Stop()
