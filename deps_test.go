@@ -43,7 +43,7 @@ var owners = map[string][]string{
 	"github.com/pressly/goose":               {"internal/sqldb"},
 	"go.opentelemetry.io/":                   {"ui/observe"},
 	"modernc.org/":                           {"internal/sqldb"},
-	"go.yaml.in/yaml/v3":                     {"bundle", "lifecycle/nodeconfig", "registry/retention"},
+	"go.yaml.in/yaml/v3":                     {"bundle", "internal/strictyaml", "lifecycle/nodeconfig"},
 	"github.com/Masterminds/semver":          {"registry/retention"},
 }
 

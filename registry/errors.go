@@ -24,6 +24,8 @@ var (
 	ErrIncomplete = errors.New("content incomplete")
 	// ErrDenied: missing or wrong credentials, or no right to the action.
 	ErrDenied = errors.New("access denied")
+	// ErrUntrusted: not signed by those who have to, expired, or older than what is here.
+	ErrUntrusted = errors.New("not trusted")
 	// ErrUnreachable: the other side does not answer, stalls or cuts.
 	ErrUnreachable = errors.New("unreachable")
 	// ErrNoSpace: not enough space for the bytes.

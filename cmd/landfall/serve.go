@@ -79,6 +79,7 @@ func serve(ctx context.Context, stderr io.Writer, f serveFlags) (err error) {
 		}
 		defer options.Traces.Close(ctx)
 	}
+	f.store.Warm = true
 	s, err := store.Open(ctx, f.data, f.store)
 	if err != nil {
 		return err

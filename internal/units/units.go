@@ -1,4 +1,5 @@
-// Package units writes quantities for people.
+// Package units reads and writes quantities as people do: bytes, ages, spans of
+// time.
 package units
 
 import "fmt"

@@ -3,6 +3,9 @@ package retention
 import (
 	"fmt"
 	"time"
+
+	"github.com/landfall-dev/landfall/internal/match"
+	"github.com/landfall-dev/landfall/internal/units"
 )
 
 // candidate is a tag with what clauses need to know of it.
@@ -30,12 +33,12 @@ func (n newest) keeps(c candidate) (bool, string) {
 }
 
 // patterns keeps the tags that one of them matches.
-type patterns []pattern
+type patterns []match.Pattern
 
 func (list patterns) keeps(c candidate) (bool, string) {
 	for _, p := range list {
-		if p.matches(c.Name) {
-			return true, "matches " + p.text
+		if p.Match(c.Name) {
+			return true, "matches " + p.String()
 		}
 	}
 	return false, "matches no kept pattern"
@@ -58,7 +61,7 @@ type younger time.Duration
 func (y younger) keeps(c candidate) (bool, string) {
 	limit := time.Duration(y)
 	if c.age < limit {
-		return true, fmt.Sprintf("changed %s, younger than %s", ago(c.age), words(limit))
+		return true, fmt.Sprintf("changed %s, younger than %s", units.Ago(c.age), units.Span(limit))
 	}
-	return false, fmt.Sprintf("changed %s, not younger than %s", ago(c.age), words(limit))
+	return false, fmt.Sprintf("changed %s, not younger than %s", units.Ago(c.age), units.Span(limit))
 }

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"time"
+
+	"github.com/landfall-dev/landfall/internal/match"
+	"github.com/landfall-dev/landfall/internal/units"
 )
 
 // The canonical form, in the order of its fields.
@@ -39,7 +42,7 @@ func (p *Policy) Marshal() []byte {
 		form.Rules = append(form.Rules, r.form())
 	}
 	for _, q := range p.quotas {
-		form.Quotas = append(form.Quotas, quotaForm{q.Prefix, sizeText(q.Size)})
+		form.Quotas = append(form.Quotas, quotaForm{q.Prefix, units.Size(q.Size)})
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -53,7 +56,7 @@ func (p *Policy) Marshal() []byte {
 func (r *Rule) form() ruleForm {
 	form := ruleForm{Immutable: texts(r.immutable)}
 	for _, g := range r.repositories {
-		form.Repositories = append(form.Repositories, g.text)
+		form.Repositories = append(form.Repositories, g.String())
 	}
 	if len(r.keep) > 0 {
 		form.Keep = &keepForm{}
@@ -67,15 +70,15 @@ func (r *Rule) form() ruleForm {
 		case versionRange:
 			form.Keep.Semver = c.text
 		case younger:
-			form.Keep.Younger = ageText(time.Duration(c))
+			form.Keep.Younger = units.Age(time.Duration(c))
 		}
 	}
 	return form
 }
 
-func texts(list []pattern) (texts []string) {
+func texts(list []match.Pattern) (texts []string) {
 	for _, p := range list {
-		texts = append(texts, p.text)
+		texts = append(texts, p.String())
 	}
 	return texts
 }

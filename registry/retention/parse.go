@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/landfall-dev/landfall/internal/match"
+	"github.com/landfall-dev/landfall/internal/strictyaml"
+	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry"
 )
 
@@ -43,20 +46,20 @@ func parse(content []byte) (*Policy, error) {
 	if len(content) > MaxSize {
 		return nil, fmt.Errorf("%w: larger than %d bytes", registry.ErrInvalid, MaxSize)
 	}
-	root, err := readDocument(content)
-	if err == nil {
-		err = checkVersion(root)
-	}
+	root, err := strictyaml.Read(content, registry.ErrInvalid)
 	if err != nil {
 		return nil, err
 	}
-	fields, err := root.fields("version", "rules", "quotas")
+	if _, err := root.Version(version); err != nil {
+		return nil, err
+	}
+	fields, err := root.Fields("version", "rules", "quotas")
 	if err != nil {
 		return nil, err
 	}
 	p := &Policy{}
 	if f, ok := fields["rules"]; ok {
-		p.rules, err = parseRules(f, &compiler{room: maxProgram})
+		p.rules, err = parseRules(f, compiler{match.NewCompiler()})
 	}
 	if f, ok := fields["quotas"]; ok && err == nil {
 		p.quotas, err = parseQuotas(f)
@@ -68,23 +71,9 @@ func parse(content []byte) (*Policy, error) {
 	return p, err
 }
 
-// checkVersion comes before all else: what the other fields may be depends on it.
-func checkVersion(root field) error {
-	if len(root.node.Content) < 2 || root.node.Content[0].Value != "version" {
-		return root.errorf("the first field has to be version: %s", version)
-	}
-	_, err := parseText(field{"version", root.node.Content[1]}, func(text string) (string, error) {
-		if text != version {
-			return "", fmt.Errorf("not a version that is known here (%s)", version)
-		}
-		return text, nil
-	})
-	return err
-}
-
 // parseRules also refuses a glob that an earlier rule has: it decides nothing.
-func parseRules(f field, c *compiler) ([]Rule, error) {
-	list, err := f.list()
+func parseRules(f strictyaml.Field, c compiler) ([]Rule, error) {
+	list, err := f.List()
 	rules := make([]Rule, len(list))
 	seen := map[string]bool{}
 	for i, f := range list {
@@ -92,40 +81,40 @@ func parseRules(f field, c *compiler) ([]Rule, error) {
 			return nil, err
 		}
 		for _, g := range rules[i].repositories {
-			if seen[g.text] {
-				return nil, f.errorf("repositories: %q is there twice; the first rule decides", g.text)
+			if seen[g.String()] {
+				return nil, f.Errorf("repositories: %q is there twice; the first rule decides", g.String())
 			}
-			seen[g.text] = true
+			seen[g.String()] = true
 		}
 	}
 	return rules, err
 }
 
-func parseRule(f field, c *compiler) (r Rule, err error) {
-	fields, err := f.fields("repositories", "keep", "immutable")
+func parseRule(f strictyaml.Field, c compiler) (r Rule, err error) {
+	fields, err := f.Fields("repositories", "keep", "immutable")
 	if err != nil {
 		return Rule{}, err
 	}
 	repositories, ok := fields["repositories"]
 	if !ok {
-		return Rule{}, f.errorf("repositories is missing")
+		return Rule{}, f.Errorf("repositories is missing")
 	}
-	r.repositories, err = parseList(repositories, c.glob)
+	r.repositories, err = strictyaml.List(repositories, c.glob)
 	if f, ok := fields["keep"]; ok && err == nil {
 		r.keep, err = parseKeep(f, c)
 	}
 	if f, ok := fields["immutable"]; ok && err == nil {
-		r.immutable, err = parseList(f, c.pattern)
+		r.immutable, err = strictyaml.List(f, c.Pattern)
 	}
 	return r, err
 }
 
 // parseKeep returns at least one clause: a keep without any would read as
 // keeping nothing, and mean that all is kept.
-func parseKeep(f field, c *compiler) ([]clause, error) {
-	fields, err := f.fields("last", "tags", "semver", "younger")
+func parseKeep(f strictyaml.Field, c compiler) ([]clause, error) {
+	fields, err := f.Fields("last", "tags", "semver", "younger")
 	if err == nil && len(fields) == 0 {
-		err = f.errorf("it says nothing; leave it out to keep all")
+		err = f.Errorf("it says nothing; leave it out to keep all")
 	}
 	if err != nil {
 		return nil, err
@@ -133,16 +122,16 @@ func parseKeep(f field, c *compiler) ([]clause, error) {
 	var clauses []clause
 	for _, read := range []struct {
 		name  string
-		parse func(field) (clause, error)
+		parse func(strictyaml.Field) (clause, error)
 	}{
-		{"last", func(f field) (clause, error) { return parseText(f, parseLast) }},
-		{"tags", func(f field) (clause, error) {
-			list, err := parseList(f, c.pattern)
+		{"last", func(f strictyaml.Field) (clause, error) { return strictyaml.Text(f, parseLast) }},
+		{"tags", func(f strictyaml.Field) (clause, error) {
+			list, err := strictyaml.List(f, c.Pattern)
 			return patterns(list), err
 		}},
-		{"semver", func(f field) (clause, error) { return parseText(f, parseRange) }},
-		{"younger", func(f field) (clause, error) {
-			age, err := parseText(f, parseAge)
+		{"semver", func(f strictyaml.Field) (clause, error) { return strictyaml.Text(f, parseRange) }},
+		{"younger", func(f strictyaml.Field) (clause, error) {
+			age, err := strictyaml.Text(f, units.ParseAge)
 			return younger(age), err
 		}},
 	} {
@@ -166,8 +155,8 @@ func parseLast(text string) (newest, error) {
 }
 
 // parseQuotas refuses two sizes for one prefix.
-func parseQuotas(f field) ([]Quota, error) {
-	list, err := f.list()
+func parseQuotas(f strictyaml.Field) ([]Quota, error) {
+	list, err := f.List()
 	quotas := make([]Quota, len(list))
 	seen := map[string]bool{}
 	for i, f := range list {
@@ -175,7 +164,7 @@ func parseQuotas(f field) ([]Quota, error) {
 			return nil, err
 		}
 		if seen[quotas[i].Prefix] {
-			return nil, f.errorf("prefix %q is there twice", quotas[i].Prefix)
+			return nil, f.Errorf("prefix %q is there twice", quotas[i].Prefix)
 		}
 		seen[quotas[i].Prefix] = true
 	}
@@ -184,19 +173,45 @@ func parseQuotas(f field) ([]Quota, error) {
 
 // parseQuota wants the prefix spelled out even when it is empty: a forgotten
 // one must not bound the whole site.
-func parseQuota(f field) (q Quota, err error) {
-	fields, err := f.fields("prefix", "size")
+func parseQuota(f strictyaml.Field) (q Quota, err error) {
+	fields, err := f.Fields("prefix", "size")
 	if err != nil {
 		return Quota{}, err
 	}
 	prefix, hasPrefix := fields["prefix"]
 	size, hasSize := fields["size"]
 	if !hasPrefix || !hasSize {
-		return Quota{}, f.errorf("prefix and size are both needed")
+		return Quota{}, f.Errorf("prefix and size are both needed")
 	}
-	if q.Prefix, err = parseText(prefix, parsePrefix); err != nil {
+	if q.Prefix, err = strictyaml.Text(prefix, parsePrefix); err != nil {
 		return Quota{}, err
 	}
-	q.Size, err = parseText(size, parseSize)
+	q.Size, err = strictyaml.Text(size, units.ParseSize)
 	return q, err
+}
+
+// compiler reads the expressions of a policy.
+type compiler struct{ *match.Compiler }
+
+// glob refuses what no repository name can match.
+func (c compiler) glob(text string) (match.Glob, error) {
+	return c.Glob(text, func(example string) error {
+		if !validRepository(example) {
+			return errors.New("no repository can have such a name")
+		}
+		return nil
+	})
+}
+
+// parsePrefix refuses what no repository can be under; "" is fine.
+func parsePrefix(text string) (string, error) {
+	if text != "" && !validRepository(text+"/0") {
+		return "", errors.New("no repository can be under such a prefix")
+	}
+	return text, nil
+}
+
+func validRepository(name string) bool {
+	ref, err := registry.ParseName(name + ":0")
+	return err == nil && ref.Repository == name
 }

@@ -110,11 +110,11 @@ func compareNames(a, b string) int {
 
 // cutToken takes a run of digits, or one other byte, off a text that is not empty.
 func cutToken(s string) (token, rest string) {
-	token, rest = cutUnit(s)
-	if token == "" {
+	rest = strings.TrimLeft(s, "0123456789")
+	if rest == s {
 		return s[:1], s[1:]
 	}
-	return token, rest
+	return s[:len(s)-len(rest)], rest
 }
 
 // compareTokens compares numbers of any length by their value.

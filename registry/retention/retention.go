@@ -14,7 +14,11 @@
 // Repositories are named by their original full names throughout.
 package retention
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/landfall-dev/landfall/internal/match"
+)
 
 // Policy is a parsed policy. The zero Policy has no rules and no quotas.
 type Policy struct {
@@ -25,9 +29,9 @@ type Policy struct {
 // Rule says what is kept in the repositories that it is for. A nil Rule
 // stands for no rule: it keeps everything and fixes nothing.
 type Rule struct {
-	repositories []glob
+	repositories []match.Glob
 	keep         []clause // empty: all
-	immutable    []pattern
+	immutable    []match.Pattern
 }
 
 // Quota is the room that the repositories under a prefix have together.
@@ -43,7 +47,7 @@ func (p *Policy) Empty() bool { return len(p.rules) == 0 && len(p.quotas) == 0 }
 func (p *Policy) Rule(repository string) *Rule {
 	for i := range p.rules {
 		for _, g := range p.rules[i].repositories {
-			if g.matches(repository) {
+			if g.Match(repository) {
 				return &p.rules[i]
 			}
 		}
@@ -71,8 +75,8 @@ func (r *Rule) Immutable(tag string) (pattern string, ok bool) {
 		return "", false
 	}
 	for _, p := range r.immutable {
-		if p.matches(tag) {
-			return p.text, true
+		if p.Match(tag) {
+			return p.String(), true
 		}
 	}
 	return "", false

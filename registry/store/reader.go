@@ -67,11 +67,19 @@ func (s *Store) loadManifest(ctx context.Context, generation uint64, query *sql.
 	if c, ok := s.cache.get(key); ok {
 		return c.manifest, nil
 	}
-	m, err := s.readManifest(ctx, query.QueryRowContext(unwatched(ctx), key.repository, key.reference))
-	if err == nil {
-		s.cache.put(generation, &cached{key: key, manifest: m})
+	m, spilled := manifest{}, false
+	if query == s.queries.content {
+		m, spilled = s.spill.get(digest.Digest(key.reference))
 	}
-	return m, err
+	if !spilled {
+		var err error
+		if m, err = s.readManifest(ctx, query.QueryRowContext(unwatched(ctx), key.repository, key.reference)); err != nil {
+			return manifest{}, err
+		}
+		s.spill.put(m)
+	}
+	s.cache.put(generation, &cached{key: key, manifest: m})
+	return m, nil
 }
 
 // readManifest proves the bytes too: memory and disks err.

@@ -51,6 +51,9 @@ type Options struct {
 	// TrashAge is for how long what collection took out can be brought back;
 	// 24 hours when 0, not at all when negative.
 	TrashAge time.Duration
+	// Warm brings what tags point at near at hand in the background, for a store
+	// that serves; it takes up to 256 MiB on the disk and 64 MiB of memory.
+	Warm bool
 	// AcceptIncomplete takes manifests whose layers or config were not pushed.
 	// Names can then be visible that cannot be pulled whole.
 	AcceptIncomplete bool
@@ -78,6 +81,7 @@ type Store struct {
 	scrubbing  scrubbing
 	collecting collectProgress
 	loading    loader
+	spill      *spill
 	counts     counts
 	recounting sync.WaitGroup // what open started and Close waits for
 	stop       context.CancelFunc
@@ -117,7 +121,7 @@ func Open(ctx context.Context, dir string, options Options) (*Store, error) {
 	}
 	s := &Store{folder: Folder(dir), options: options, guard: newGuard(options.Lease),
 		uploads: map[string]*Upload{}, stop: func() {}, recounted: make(chan struct{})}
-	s.cache = newCache(options.CacheSize, s.guard.hash)
+	s.cache, s.spill = newCache(options.CacheSize, s.guard.hash), &spill{}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", dir, registry.DiskError(err)), s.release(false))
 	}
@@ -145,7 +149,10 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.reconcile(ctx); err != nil {
 		return err
 	}
-	s.loadTags()
+	if s.options.Warm {
+		s.spill = openSpill(s.path(incomingDir))
+		s.warm()
+	}
 	return nil
 }
 
@@ -180,6 +187,7 @@ func (s *Store) Close() error {
 // the next start need not compare files and rows.
 func (s *Store) release(clean bool) error {
 	var errs []error
+	s.spill.close()
 	if s.db != nil {
 		if clean {
 			s.markClosed()

@@ -1,17 +1,15 @@
 package store
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"sync"
 
 	"github.com/opencontainers/go-digest"
 )
 
 // The cache's second tier knows what tags point at: hosts ask for a tag first,
 // and there are more tags than manifests fit into memory. An entry takes some 80
-// bytes. It is filled in the background, and kept as exact as the first tier.
+// bytes. It is kept as exact as the first tier.
 const maxIndexedTags = 250_000
 
 // tagIndex is what tags point at, by fingerprint of repository and tag.
@@ -39,15 +37,11 @@ func (i *tagIndex) get(path, tag string) (digest.Digest, bool) {
 func (i *tagIndex) put(r tagRow) bool {
 	key := i.key(r.path, r.tag)
 	_, known := i.entries[key]
-	if r.digest.Algorithm() != digest.SHA256 || !known && len(i.entries) >= maxIndexedTags {
-		return false
-	}
-	var sum [sha256.Size]byte
-	_, err := hex.Decode(sum[:], []byte(r.digest.Encoded()))
-	if err == nil {
+	sum, ok := sumOf(r.digest)
+	if ok = ok && (known || len(i.entries) < maxIndexedTags); ok {
 		i.entries[key] = sum
 	}
-	return err == nil
+	return ok
 }
 
 func (i *tagIndex) remove(path, tag string) { delete(i.entries, i.key(path, tag)) }
@@ -83,69 +77,4 @@ func (c *cache) tagsFull() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.tags.entries) >= maxIndexedTags
-}
-
-// loader fills the second tier in the background.
-type loader struct {
-	mu      sync.Mutex // held while a load is begun or ended
-	running sync.WaitGroup
-	stop    context.CancelFunc // of the load that runs; nil before the first
-}
-
-// loadTags begins to load, anew if it was under way.
-func (s *Store) loadTags() {
-	s.endLoading()
-	l := &s.loading
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var ctx context.Context
-	ctx, l.stop = context.WithCancel(context.Background())
-	l.running.Go(func() { _ = s.readTags(ctx) }) // tags that it leaves out are read one by one
-}
-
-// endLoading waits until nothing is loaded any more.
-func (s *Store) endLoading() {
-	l := &s.loading
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.stop != nil {
-		l.stop()
-		l.running.Wait()
-	}
-}
-
-// loadTries is how often a page is read because something changed meanwhile: on
-// a site that is written to all the time, some tags are left out.
-const loadTries = 5
-
-func (s *Store) readTags(ctx context.Context) error {
-	var last tagRow
-	for n := page; n == page; {
-		var rows []tagRow
-		for try := 0; try < loadTries; try++ {
-			generation := s.cache.generation.Load()
-			var err error
-			if rows, err = s.tagsAfter(ctx, last); err != nil {
-				return err
-			}
-			if s.cache.putTags(generation, rows...) {
-				break
-			}
-			if s.cache.tagsFull() {
-				return nil
-			}
-		}
-		if n = len(rows); n > 0 {
-			last = rows[n-1]
-		}
-	}
-	return nil
-}
-
-func (s *Store) tagsAfter(ctx context.Context, last tagRow) (rows []tagRow, err error) {
-	var r tagRow
-	err = each(ctx, s.db.Read, []any{&r.repository, &r.path, &r.tag, &r.digest}, func() { rows = append(rows, r) },
-		`SELECT t.repository_id, r.path, t.name, t.digest FROM tags t JOIN repositories r ON r.id = t.repository_id
-		WHERE (t.repository_id, t.name) > (?, ?) ORDER BY t.repository_id, t.name LIMIT ?`, last.repository, last.tag, page)
-	return rows, err
 }

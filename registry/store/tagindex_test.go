@@ -33,17 +33,22 @@ func (k *kit) remembered(r registry.Ref) digest.Digest {
 func TestTagsInMemory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	k := openKit(t, dir, noLease)
+	warm := noLease
+	warm.Warm = true
+	k := openKit(t, dir, warm)
 	first := k.image(ref("a", "v1"), nil, "first")
 	second := k.image(ref("a", "v2"), nil, "second")
 	for i := range 2*page + 3 {
 		k.put(ref(fmt.Sprint("r", i%3), fmt.Sprint("t", i)), k.image(ref(fmt.Sprint("r", i%3), ""), nil, "many"), contentOf(imageOf(nil, "many")))
 	}
 	k.must(k.Close())
-	k = openKit(t, dir, noLease)
+	k = openKit(t, dir, warm)
 	k.loading.running.Wait()
 	if n := int64(len(k.cache.tags.entries)); n != k.number(`SELECT count(*) FROM tags`) {
 		t.Errorf("%d tags in memory, not all", n)
+	}
+	if m, ok := k.spill.get(first.Digest); !ok || m.Digest != first.Digest || m.MediaType != first.MediaType || m.Size != first.Size {
+		t.Errorf("the manifest is not near at hand after a start: %+v", m)
 	}
 	if d := k.remembered(ref("a", "v1")); d != first.Digest {
 		t.Errorf("a:v1 is %q in memory after a start", d)
@@ -120,4 +125,31 @@ func TestTagsReadTooEarly(t *testing.T) {
 		t.Error("a row of before the delete was kept")
 	}
 	k.points(ref("a", "v1"), "")
+}
+
+// A manifest that the disk did not keep well comes from the database.
+func TestSpillIsProven(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	warm := noLease
+	warm.Warm, warm.CacheSize = true, 1
+	k := openKit(t, dir, warm)
+	d := k.image(ref("a", "v1"), nil, "config")
+	for range 2 { // the second time the tag is known
+		k.points(ref("a", "v1"), d.Digest)
+	}
+	if _, ok := k.spill.get(d.Digest); !ok {
+		t.Fatal("what was read is not near at hand")
+	}
+	_, err := k.spill.file.WriteAt([]byte("x"), 0)
+	k.must(err)
+	k.points(ref("a", "v1"), d.Digest)
+	k.must(k.whole(t.Context(), ref("a", "v1")))
+	k.must(k.spill.file.Close()) // a disk that fails
+	k.must(k.whole(t.Context(), ref("a", "v1")))
+	k.spill.put(manifest{registry.Descriptor{Digest: digest.FromString("other")}, []byte("other")})
+	if k.spill.file != nil {
+		t.Error("a file that failed is used on")
+	}
+	k.must(k.whole(t.Context(), ref("a", "v1")))
 }

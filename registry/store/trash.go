@@ -95,7 +95,7 @@ func (s *Store) Undo(ctx context.Context) (r Restored, err error) {
 		return nil
 	})
 	s.cache.forgetAll()
-	s.loadTags()
+	s.warm()
 	s.recharge()
 	return r, named("undo", err)
 }

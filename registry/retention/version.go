@@ -2,39 +2,10 @@ package retention
 
 import (
 	"errors"
-	"regexp"
-	"regexp/syntax"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
 )
-
-// pattern is an RE2 regular expression over tags. It matches the whole tag:
-// "latest" is not "latest-alpine". One that starts with ^ or ends in $ says
-// itself what it is anchored to, so that ^v1\. are the tags that start so;
-// read as a whole tag it would keep none of them.
-type pattern struct {
-	text string
-	re   *regexp.Regexp
-}
-
-func (c *compiler) pattern(text string) (pattern, error) {
-	if text == "" {
-		return pattern{}, errors.New("no tag is empty")
-	}
-	// By itself first: "a)(b" is no expression, whatever it is put into.
-	if _, err := syntax.Parse(text, syntax.Perl); err != nil {
-		return pattern{}, err
-	}
-	expression := text
-	if !strings.HasPrefix(text, "^") && !strings.HasSuffix(text, "$") {
-		expression = `\A(?:` + text + `)\z`
-	}
-	re, err := c.compile(expression)
-	return pattern{text, re}, err
-}
-
-func (p pattern) matches(tag string) bool { return p.re.MatchString(tag) }
 
 // versionRange is a range of semantic versions: comparisons with = != > < >=
 // <= ~ ^ that all have to hold, separated by spaces or commas, with || between

@@ -1,8 +1,7 @@
-package retention
+package units
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -19,9 +18,9 @@ var (
 	errSize = errors.New("not a whole number of bytes with a unit, below 8EiB (B, KB, KiB, MB, MiB … PiB)")
 )
 
-// parseAge reads whole days (30d) and weeks (2w) of 24 hours a day, or what
+// ParseAge reads whole days (30d) and weeks (2w) of 24 hours a day, or what
 // time.ParseDuration reads, of one second to 36500 days.
-func parseAge(text string) (time.Duration, error) {
+func ParseAge(text string) (time.Duration, error) {
 	var age time.Duration
 	var err error
 	switch number, unit := cutUnit(text); unit {
@@ -42,16 +41,16 @@ func parseAge(text string) (time.Duration, error) {
 	return age, nil
 }
 
-// ageText is the canonical form of an age that parseAge reads.
-func ageText(age time.Duration) string {
+// Age is the canonical form of an age that ParseAge reads.
+func Age(age time.Duration) string {
 	if age%day == 0 {
 		return strconv.FormatInt(int64(age/day), 10) + "d"
 	}
 	return age.String()
 }
 
-// units of size, the greatest first.
-var units = []struct {
+// sizes are the units of size, the greatest first.
+var sizes = []struct {
 	name  string
 	bytes int64
 }{
@@ -68,11 +67,11 @@ var units = []struct {
 	{"B", 1},
 }
 
-// parseSize reads a whole number with a unit, 1B to less than 8EiB.
-func parseSize(text string) (int64, error) {
+// ParseSize reads a whole number with a unit, 1B to less than 8EiB.
+func ParseSize(text string) (int64, error) {
 	number, name := cutUnit(text)
 	n, err := strconv.ParseInt(number, 10, 64)
-	for _, unit := range units {
+	for _, unit := range sizes {
 		if err == nil && unit.name == name && n >= 1 && n <= math.MaxInt64/unit.bytes {
 			return n * unit.bytes, nil
 		}
@@ -80,9 +79,9 @@ func parseSize(text string) (int64, error) {
 	return 0, errSize
 }
 
-// sizeText is the canonical form of a size: the greatest unit without a rest.
-func sizeText(size int64) string {
-	for _, unit := range units {
+// Size is the canonical form of a size: the greatest unit without a rest.
+func Size(size int64) string {
+	for _, unit := range sizes {
 		if size%unit.bytes == 0 {
 			return strconv.FormatInt(size/unit.bytes, 10) + unit.name
 		}
@@ -94,33 +93,4 @@ func sizeText(size int64) string {
 func cutUnit(text string) (number, unit string) {
 	unit = strings.TrimLeft(text, "0123456789")
 	return text[:len(text)-len(unit)], unit
-}
-
-// spans are what people count time in, the longest first.
-var spans = []struct {
-	name   string
-	length time.Duration
-}{{"day", day}, {"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}}
-
-// words says a time in the longest span that it is a whole number of.
-func words(d time.Duration) string {
-	for _, s := range spans {
-		switch {
-		case d == s.length:
-			return "1 " + s.name
-		case d >= s.length && d%s.length == 0:
-			return fmt.Sprintf("%d %ss", d/s.length, s.name)
-		}
-	}
-	return d.String()
-}
-
-// ago says how long something has been, rounded down to its longest span.
-func ago(d time.Duration) string {
-	for _, s := range spans {
-		if d >= s.length {
-			return words(d.Truncate(s.length)) + " ago"
-		}
-	}
-	return "just now"
 }

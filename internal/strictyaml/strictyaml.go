@@ -1,0 +1,200 @@
+// Package strictyaml reads YAML that people write, and so JSON, value by value
+// instead of into structs: what is unknown, there twice or of the wrong kind is
+// an error that names the line, the column and the field, and says in words what
+// is wanted. Aliases, tags of one's own and characters beyond printable ASCII are
+// refused.
+package strictyaml
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxText bounds one value, in bytes, unless it is read as a block of text.
+const maxText = 1024
+
+// Field is a value of the file and its place there.
+type Field struct {
+	path    string // "rules[0].keep.last"
+	node    *yaml.Node
+	invalid error // what errors wrap
+}
+
+// Read reads exactly one document. Errors wrap invalid.
+func Read(content []byte, invalid error) (Field, error) {
+	var root, more yaml.Node
+	d := yaml.NewDecoder(bytes.NewReader(content))
+	err := d.Decode(&root)
+	switch {
+	case errors.Is(err, io.EOF):
+		return Field{}, fmt.Errorf("%w: it is empty", invalid)
+	case err != nil:
+		return Field{}, fmt.Errorf("%w: %v", invalid, err)
+	}
+	switch err := d.Decode(&more); {
+	case err == nil:
+		return Field{}, fmt.Errorf("line %d: %w: more than one YAML document", more.Line, invalid)
+	case !errors.Is(err, io.EOF):
+		return Field{}, fmt.Errorf("%w: %v", invalid, err)
+	}
+	return Field{node: root.Content[0], invalid: invalid}, nil
+}
+
+// Errorf is an error with the field's place.
+func (f Field) Errorf(format string, args ...any) error {
+	place := fmt.Sprintf("line %d, column %d", f.node.Line, f.node.Column)
+	if f.path != "" {
+		place += ": " + f.path
+	}
+	return fmt.Errorf("%s: %w: %s", place, f.invalid, fmt.Sprintf(format, args...))
+}
+
+// Version wants the first field to be version and one of the known ones: what
+// the other fields may be depends on it.
+func (f Field) Version(known ...string) (string, error) {
+	if f.node.Kind != yaml.MappingNode || len(f.node.Content) < 2 || f.node.Content[0].Value != "version" {
+		return "", f.Errorf("the first field has to be version: %s", known[len(known)-1])
+	}
+	return Text(Field{"version", f.node.Content[1], f.invalid}, func(text string) (string, error) {
+		if !slices.Contains(known, text) {
+			return "", fmt.Errorf("not a version that is known here (%s)", strings.Join(known, ", "))
+		}
+		return text, nil
+	})
+}
+
+// Text is the value of a field that is neither list nor fields, as written:
+// 1.10 stays 1.10. No name, tag, version or size needs more than ASCII.
+func (f Field) Text() (string, error) {
+	if err := f.scalar(); err != nil {
+		return "", err
+	}
+	n := f.node
+	switch {
+	case len(n.Value) > maxText:
+		return "", f.Errorf("longer than %d bytes", maxText)
+	case strings.ContainsFunc(n.Value, func(c rune) bool { return c < ' ' || c > '~' }):
+		return "", f.Errorf("%.80q has characters other than printable ASCII", n.Value)
+	}
+	return n.Value, nil
+}
+
+// Block is a text of several lines, of at most max bytes.
+func (f Field) Block(max int) (string, error) {
+	if err := f.scalar(); err != nil {
+		return "", err
+	}
+	n := f.node
+	switch {
+	case len(n.Value) > max:
+		return "", f.Errorf("longer than %d bytes", max)
+	case strings.ContainsFunc(n.Value, func(c rune) bool { return c != '\n' && (c < ' ' || c > '~') }):
+		return "", f.Errorf("it has characters other than printable ASCII")
+	}
+	return n.Value, nil
+}
+
+func (f Field) scalar() error {
+	n := f.node
+	switch {
+	case n.Kind == yaml.AliasNode:
+		return f.Errorf("an alias; write the value out")
+	case n.Kind != yaml.ScalarNode:
+		return f.Errorf("one value is wanted")
+	case n.ShortTag() == "!!null":
+		return f.Errorf("it has no value; leave the field out")
+	case !slices.Contains([]string{"!!str", "!!int", "!!float", "!!bool", "!!timestamp"}, n.ShortTag()):
+		return f.Errorf("a value of type %.20q", n.ShortTag())
+	}
+	return nil
+}
+
+// List is the values of a list, which may be empty.
+func (f Field) List() ([]Field, error) {
+	if f.node.Kind != yaml.SequenceNode {
+		return nil, f.Errorf("a list is wanted")
+	}
+	list := make([]Field, len(f.node.Content))
+	for i, n := range f.node.Content {
+		list[i] = Field{fmt.Sprintf("%s[%d]", f.path, i), n, f.invalid}
+	}
+	return list, nil
+}
+
+// Fields is the values of fields by name, each at most once and of a known name.
+func (f Field) Fields(known ...string) (map[string]Field, error) {
+	entries, err := f.entries(strings.Join(known, ", "))
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]Field{}
+	for _, e := range entries {
+		if !slices.Contains(known, e.Key) {
+			return nil, Field{f.path, e.key, f.invalid}.Errorf("unknown field %.40q (%s)", e.Key, strings.Join(known, ", "))
+		}
+		values[e.Key] = e.Value
+	}
+	return values, nil
+}
+
+// Entry is one entry of a mapping whose keys are names of the writer's own.
+type Entry struct {
+	Key   string
+	Value Field
+	key   *yaml.Node
+}
+
+// Entries is a mapping in its order, with every key at most once.
+func (f Field) Entries() ([]Entry, error) { return f.entries("names of your own") }
+
+func (f Field) entries(wanted string) ([]Entry, error) {
+	if f.node.Kind != yaml.MappingNode {
+		return nil, f.Errorf("fields are wanted (%s)", wanted)
+	}
+	var entries []Entry
+	seen := map[string]bool{}
+	for i := 0; i < len(f.node.Content); i += 2 {
+		key := f.node.Content[i]
+		name := key.Value
+		if seen[name] {
+			return nil, Field{f.path, key, f.invalid}.Errorf("field %q is there twice", name)
+		}
+		seen[name] = true
+		value := Field{strings.TrimPrefix(f.path+"."+name, "."), f.node.Content[i+1], f.invalid}
+		entries = append(entries, Entry{name, value, key})
+	}
+	return entries, nil
+}
+
+// Text reads one value with its parser.
+func Text[T any](f Field, parse func(string) (T, error)) (value T, err error) {
+	text, err := f.Text()
+	if err != nil {
+		return value, err
+	}
+	if value, err = parse(text); err != nil {
+		return value, f.Errorf("%.80q: %v", text, err)
+	}
+	return value, nil
+}
+
+// List reads a list of at least one value.
+func List[T any](f Field, parse func(string) (T, error)) ([]T, error) {
+	list, err := f.List()
+	if err == nil && len(list) == 0 {
+		err = f.Errorf("an empty list; leave the field out")
+	}
+	values := make([]T, len(list))
+	for i := range list {
+		if err == nil {
+			values[i], err = Text(list[i], parse)
+		}
+	}
+	return values, err
+}
