@@ -135,7 +135,7 @@ func lawPolicy(t *testing.T, _ *place, s api.Site) {
 	policy(text)
 	err := s.SetPolicy(t.Context(), []byte("version: 2\n"))
 	wantError(t, err, registry.ErrInvalid)
-	if !strings.HasPrefix(err.Error(), "policy: line 1: version") {
+	if !strings.HasPrefix(err.Error(), "policy: line 1, column 10: version") {
 		t.Error(err)
 	}
 	policy(text)
