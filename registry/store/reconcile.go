@@ -93,6 +93,23 @@ func (s *Store) emptyIncoming() error {
 			return err
 		}
 	}
+	return s.removeUnnamed()
+}
+
+// removeUnnamed removes files beside the database that a crash kept from getting
+// their names.
+func (s *Store) removeUnnamed() error {
+	entries, err := os.ReadDir(s.path())
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "."+closedFile+".") || strings.HasPrefix(e.Name(), ".probe-") {
+			if err := os.Remove(s.path(e.Name())); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

@@ -261,3 +261,22 @@ func TestKeepEnds(t *testing.T) {
 	cancel()
 	k.Keep(ctx, KeepOptions{ScrubRate: 1 << 30, CollectEvery: time.Nanosecond})
 }
+
+// A crash can leave a file that did not get its name; the next start removes it.
+func TestRemovesUnnamedFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	openKit(t, dir, Options{}).Close()
+	left := []string{".closed.3831804813", ".probe-17", filepath.Join(incomingDir, "blob-1")}
+	for _, name := range left {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("12"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k := openKit(t, dir, Options{})
+	for _, name := range left {
+		if _, err := os.Stat(k.path(name)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is left: %v", name, err)
+		}
+	}
+}
