@@ -15,7 +15,7 @@ func Export(ctx context.Context, path string, src registry.Reader, g *registry.G
 		return nil, err
 	}
 	defer w.Close()
-	if err := registry.Copy(ctx, w, src, g, opts); err != nil {
+	if err := registry.Copy(ctx, w, src, w.Carried(), opts); err != nil {
 		return nil, err
 	}
 	return w.Header(), w.Finish()

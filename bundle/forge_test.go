@@ -34,7 +34,7 @@ func forge(t *testing.T, f *registrytest.Fixture, h *Header) []byte {
 
 func header(t *testing.T, f *registrytest.Fixture) *Header {
 	t.Helper()
-	h := newHeader(f.Graph, time.Unix(1_800_000_000, 0))
+	h := newHeader(f.Graph, f.Graph, CreateOptions{Created: time.Unix(1_800_000_000, 0)})
 	if _, err := newLayout(h); err != nil {
 		t.Fatal(err)
 	}

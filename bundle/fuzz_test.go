@@ -14,7 +14,8 @@ const smallest = `{"blobs":[],"created":"2027-01-15T08:00:00Z","format":1,"id":"
 // What the header parser accepts is canonical, and its layout is a fixed point.
 func FuzzHeader(f *testing.F) {
 	f.Add([]byte(smallest))
-	f.Add([]byte(`{"format":2}`))
+	f.Add([]byte(`{"format":3}`))
+	f.Add([]byte(`{"blobs":[],"channel":"stable","created":"2027-01-15T08:00:00Z","expires":"2027-02-15T08:00:00Z","format":2,"id":"e3b0c44298fc1c149afbf4c8996fb924","manifests":[],"names":[],"platforms":["linux/amd64"]}`))
 	f.Add([]byte(`{"blobs":[{"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","offset":1,"size":-1}]}`))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		h, err := parseHeader(content)
@@ -77,7 +78,7 @@ func TestLayoutEnds(t *testing.T) {
 	t.Parallel()
 	for blobs := range 60 {
 		for length := 1; length < 600; length += 3 {
-			h := &Header{Format: Format, Blobs: []Blob{}, Manifests: []Manifest{}, Names: []Name{{Name: strings.Repeat("n", length)}}}
+			h := &Header{Format: FormatPlain, Blobs: []Blob{}, Manifests: []Manifest{}, Names: []Name{{Name: strings.Repeat("n", length)}}}
 			for i := range blobs {
 				h.Blobs = append(h.Blobs, Blob{Digest: digest.FromString(strconv.Itoa(i)), Size: int64(i * i * 37)})
 			}

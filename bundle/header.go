@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -25,8 +24,13 @@ import (
 	"github.com/landfall-dev/landfall/registry"
 )
 
-// Format is the version of the format that this package writes and reads.
-const Format = 1
+// The versions of the format that this package writes and reads: the plain one,
+// which holds all that its names reach, and the one with terms (terms.go) and
+// signatures.
+const (
+	FormatPlain = 1
+	FormatTerms = 2
+)
 
 // maxHeader bounds the header and the index, in bytes: about 400,000 blobs.
 const maxHeader = 64 << 20
@@ -38,12 +42,20 @@ var ErrFormat = errors.New("not a valid bundle")
 // Header is landfall/bundle.json. Members are in alphabetical order, which
 // makes the encoding canonical (RFC 8785).
 type Header struct {
-	Blobs     []Blob     `json:"blobs"`     // in file order
-	Created   string     `json:"created"`   // RFC 3339, UTC, whole seconds
-	Format    int        `json:"format"`    // always Format
-	ID        string     `json:"id"`        // 32 hexadecimal digits made from what is inside
-	Manifests []Manifest `json:"manifests"` // in file order, after the blobs, children before parents
-	Names     []Name     `json:"names"`     // ascending by name
+	Absent    []digest.Digest `json:"absent,omitempty"`    // ascending; children that the bundle's source was without
+	Blobs     []Blob          `json:"blobs"`               // in file order
+	Channel   string          `json:"channel,omitempty"`   // of bundles that follow each other
+	Created   string          `json:"created"`             // RFC 3339, UTC, whole seconds
+	Expires   string          `json:"expires,omitempty"`   // the same; until when it may be let in
+	For       string          `json:"for,omitempty"`       // id of the site that it was made for
+	Format    int             `json:"format"`              // FormatPlain or FormatTerms
+	ID        string          `json:"id"`                  // 32 hexadecimal digits made from what is inside
+	Loose     []Loose         `json:"loose,omitempty"`     // ascending by digest; what no name has to reach
+	Manifests []Manifest      `json:"manifests"`           // in file order, after the blobs, children before parents
+	Names     []Name          `json:"names"`               // ascending by name
+	Platforms []string        `json:"platforms,omitempty"` // ascending; what of indexes belongs to it; all when empty
+	Requires  []digest.Digest `json:"requires,omitempty"`  // ascending; what has to be at the site
+	Sequence  int64           `json:"sequence,omitempty"`  // its place in the channel, 1 or more
 }
 
 // Blob is one config, layer or other blob.
@@ -69,16 +81,16 @@ type Name struct {
 	Name   string        `json:"name"`
 }
 
-// newHeader lists a graph, without offsets.
-func newHeader(g *registry.Graph, created time.Time) *Header {
+// newHeader lists what is carried of a graph, without offsets.
+func newHeader(g, carried *registry.Graph, opts CreateOptions) *Header {
 	h := &Header{
 		Blobs: []Blob{}, Manifests: []Manifest{}, Names: []Name{},
-		Created: created.UTC().Format(time.RFC3339), Format: Format,
+		Created: timeText(opts.Created), Format: FormatPlain,
 	}
-	for _, b := range g.Blobs {
+	for _, b := range carried.Blobs {
 		h.Blobs = append(h.Blobs, Blob{Digest: b.Descriptor.Digest, Size: b.Descriptor.Size})
 	}
-	for _, n := range g.Manifests {
+	for _, n := range carried.Manifests {
 		m := Manifest{Digest: n.Descriptor.Digest, MediaType: n.Descriptor.MediaType, Repositories: n.Repositories, Size: n.Descriptor.Size}
 		if n.Manifest.Subject != nil {
 			m.Subject = n.Manifest.Subject.Digest
@@ -87,6 +99,9 @@ func newHeader(g *registry.Graph, created time.Time) *Header {
 	}
 	for _, n := range g.Names {
 		h.Names = append(h.Names, Name{n.Descriptor.Digest, n.Ref.String()})
+	}
+	if opts.hasTerms() || len(g.Names) == 0 && len(g.Manifests)+len(g.Blobs) > 0 {
+		h.setTerms(g, carried, opts)
 	}
 	h.ID = h.identity()
 	return h
@@ -105,6 +120,7 @@ func (h *Header) identity() string {
 	for _, b := range h.Blobs {
 		fmt.Fprintf(sum, "blob %s\n", b.Digest)
 	}
+	h.identifyTerms(sum)
 	return hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
@@ -128,8 +144,8 @@ func parseHeader(content []byte) (*Header, error) {
 	if err := json.Unmarshal(content, &version); err != nil {
 		return nil, fmt.Errorf("%w: %s: %v", ErrFormat, headerEntry, err)
 	}
-	if version.Format != Format {
-		return nil, fmt.Errorf("%w: format version %d, this program reads version %d: use a newer landfall", ErrFormat, version.Format, Format)
+	if version.Format != FormatPlain && version.Format != FormatTerms {
+		return nil, fmt.Errorf("%w: format version %d, this program reads versions %d and %d: use a newer landfall", ErrFormat, version.Format, FormatPlain, FormatTerms)
 	}
 	h := &Header{}
 	d := json.NewDecoder(bytes.NewReader(content))
@@ -148,8 +164,8 @@ func parseHeader(content []byte) (*Header, error) {
 
 // check proves what can be seen in the header alone.
 func (h *Header) check() error {
-	if t, err := time.Parse(time.RFC3339, h.Created); err != nil || t.UTC().Format(time.RFC3339) != h.Created {
-		return fmt.Errorf("created %q is not a UTC time in whole seconds", h.Created)
+	if _, err := parseTime(h.Created); err != nil {
+		return fmt.Errorf("created %w", err)
 	}
 	if want := h.identity(); h.ID != want {
 		return fmt.Errorf("id %q, the content makes it %q", h.ID, want)
@@ -165,7 +181,10 @@ func (h *Header) check() error {
 			return err
 		}
 	}
-	return h.checkNames()
+	if err := h.checkNames(); err != nil {
+		return err
+	}
+	return h.checkTerms()
 }
 
 // checkPlaces proves digests and sizes of all content.
@@ -233,8 +252,15 @@ func (h *Header) checkNames() error {
 		}
 		tags[tag] = n.Digest
 		m := at[n.Digest]
-		if m == nil || !m.in(ref.Repository) || ref.Digest != "" && ref.Digest != n.Digest {
+		if m == nil && h.Format == FormatTerms { // it has to be at the site
+			if _, err := registry.ParseDigest(n.Digest.String()); err != nil {
+				return err
+			}
+		} else if m == nil || !m.in(ref.Repository) {
 			return fmt.Errorf("name %s stands for %s, which is not a manifest of that repository", n.Name, n.Digest)
+		}
+		if ref.Digest != "" && ref.Digest != n.Digest {
+			return fmt.Errorf("name %s stands for %s, which is another", n.Name, n.Digest)
 		}
 		if names[i] = ref.String(); names[i] != n.Name {
 			return fmt.Errorf("name %q is not in canonical form", n.Name)
@@ -252,7 +278,7 @@ func (m *Manifest) in(repository string) bool {
 	return found
 }
 
-func ascending(s []string) bool {
+func ascending[T ~string](s []T) bool {
 	for i := 1; i < len(s); i++ {
 		if s[i-1] >= s[i] {
 			return false
@@ -275,7 +301,11 @@ func (h *Header) index() ([]byte, error) {
 		byDigest[m.Digest] = m
 	}
 	for _, n := range h.Names {
-		d := byDigest[n.Digest].descriptor()
+		m, carried := byDigest[n.Digest]
+		if !carried {
+			continue
+		}
+		d := m.descriptor()
 		d.Annotations = map[string]string{ocispec.AnnotationRefName: n.Name, containerdName: n.Name}
 		index.Manifests = append(index.Manifests, d)
 	}

@@ -19,6 +19,7 @@ import (
 //	landfall/bundle.json         the header
 //	landfall/bundle.json.sha256  its checksum, as sha256sum writes it
 //	blobs/<algorithm>/<hex>      each payload at a multiple of 4096: blobs, then manifests
+//	landfall/signatures/…        since FormatTerms
 //	1024 zero bytes              the end of a tar
 const (
 	layoutEntry = "oci-layout"
@@ -136,6 +137,7 @@ type layout struct {
 	header   *Header
 	preamble []byte  // everything before the first blob's frame
 	entries  []entry // in file order: blobs, then manifests
+	tail     []byte  // the entries of signatures
 	size     int64   // of the whole file
 }
 

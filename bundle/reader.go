@@ -17,6 +17,7 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/durable"
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/trust"
 )
 
 // Reader is a bundle being read: a registry.Reader and Lister over its
@@ -30,10 +31,14 @@ type Reader struct {
 	large  io.ReaderAt     // the source again, for payloads that are read once
 	direct *durable.Source // large, when it is to be closed
 
+	signed     []byte // the header's bytes
+	signatures []trust.Signature
+
 	places map[digest.Digest]*entry
 	tags   map[registry.Ref]digest.Digest // by repository and tag
 	byHash map[digest.Digest]*Manifest    // of the header
-	graph  *registry.Graph
+	graph  *registry.Graph                // what is carried
+	closed *registry.Graph                // with the blobs that it needs at the site; of loose content, not of names
 }
 
 var (
@@ -78,24 +83,27 @@ func NewReader(name string, source io.ReaderAt, size int64) (*Reader, error) {
 }
 
 func (r *Reader) open(size int64) error {
-	h, err := readPreamble(r.source, size)
-	if err != nil {
+	var err error
+	if r.layout, r.signed, err = readTo(r.source, size); err != nil {
 		return err
 	}
-	if r.layout, err = readLayout(h); err != nil {
-		return err
-	}
-	if err := r.comparePreamble(); err != nil {
-		return err
-	}
-	if size != r.size {
-		return fmt.Errorf("%w: %d bytes, the bundle has %d: %s", registry.ErrSize, size, r.size, truncation(size, r.size))
-	}
-	if err := r.compare(r.size-trailer, make([]byte, trailer), "trailer"); err != nil {
+	if err := r.openSignatures(size); err != nil {
 		return err
 	}
 	r.lookUps()
 	return r.link()
+}
+
+// readTo reads and proves everything before the first blob.
+func readTo(source io.ReaderAt, size int64) (l *layout, header []byte, err error) {
+	h, header, err := readPreamble(source, size)
+	if err != nil {
+		return nil, nil, err
+	}
+	if l, err = readLayout(h); err != nil {
+		return nil, nil, err
+	}
+	return l, header, compareAt(source, 0, l.preamble, "the entries before the first blob")
 }
 
 func truncation(have, want int64) string {
@@ -107,35 +115,36 @@ func truncation(have, want int64) string {
 
 // readPreamble finds and parses the header; what stands around it is compared
 // by the caller, which then knows what it has to be.
-func readPreamble(source io.ReaderAt, size int64) (*Header, error) {
+func readPreamble(source io.ReaderAt, size int64) (*Header, []byte, error) {
 	start := plainEntry(layoutEntry, []byte(layoutContent))
 	have := make([]byte, len(start))
 	n, err := source.ReadAt(have, 0)
 	if err != nil && err != io.EOF {
-		return nil, err
+		return nil, nil, err
 	}
 	if !bytes.Equal(have[:n], start[:n]) || n == 0 {
-		return nil, fmt.Errorf("%w: it does not start like one: another kind of file, or damaged", ErrFormat)
+		return nil, nil, fmt.Errorf("%w: it does not start like one: another kind of file, or damaged", ErrFormat)
 	}
 	if n < len(start) {
-		return nil, truncated(io.ErrUnexpectedEOF)
+		return nil, nil, truncated(io.ErrUnexpectedEOF)
 	}
 	pos := int64(len(start))
 	if _, err := readPlain(source, indexEntry, &pos, size); err != nil {
-		return nil, err // its content follows from the header, and is compared with it later
+		return nil, nil, err // its content follows from the header, and is compared with it later
 	}
 	content, err := readPlain(source, headerEntry, &pos, size)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	sum, err := readPlain(source, sumEntry, &pos, size)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if want := checksumLine(content); !bytes.Equal(sum, want) {
-		return nil, fmt.Errorf("%s: %w: the checksum beside it does not match; the file is damaged, copy it again", headerEntry, registry.ErrDigest)
+		return nil, nil, fmt.Errorf("%s: %w: the checksum beside it does not match; the file is damaged, copy it again", headerEntry, registry.ErrDigest)
 	}
-	return parseHeader(content)
+	h, err := parseHeader(content)
+	return h, content, err
 }
 
 // readPlain reads one small entry whose name is known and moves pos behind it.
@@ -187,14 +196,14 @@ func (h *Header) places() (list []entry) {
 	return list
 }
 
-func (r *Reader) comparePreamble() error {
-	return r.compare(0, r.preamble, "the entries before the first blob")
-}
-
 // compare proves bytes that follow from the header.
 func (r *Reader) compare(offset int64, want []byte, what string) error {
+	return compareAt(r.source, offset, want, what)
+}
+
+func compareAt(source io.ReaderAt, offset int64, want []byte, what string) error {
 	have := make([]byte, len(want))
-	if err := readFull(r.source, have, offset); err != nil {
+	if err := readFull(source, have, offset); err != nil {
 		return fmt.Errorf("%s: %w", what, truncated(err))
 	}
 	if !bytes.Equal(have, want) {
@@ -228,7 +237,8 @@ func (r *Reader) Header() *Header { return r.header }
 // Size is the file's length in bytes.
 func (r *Reader) Size() int64 { return r.size }
 
-// Graph is the closure of the bundle's names, blobs in file order.
+// Graph is what the bundle carries of the closure of its names, blobs in file
+// order: all of it, unless the bundle is thin.
 func (r *Reader) Graph() *registry.Graph { return r.graph }
 
 // Close closes the file.
@@ -296,8 +306,11 @@ func (r *Reader) Blob(_ context.Context, repository string, d registry.Descripto
 
 // Referrers implements registry.Reader.
 func (r *Reader) Referrers(_ context.Context, repository string, subject digest.Digest) ([]registry.Descriptor, error) {
-	var list []registry.Descriptor
-	for _, n := range r.graph.Manifests {
+	return referrersIn(r.graph, repository, subject), nil
+}
+
+func referrersIn(g *registry.Graph, repository string, subject digest.Digest) (list []registry.Descriptor) {
+	for _, n := range g.Manifests {
 		s := n.Manifest.Subject
 		if s != nil && s.Digest == subject && slices.Contains(n.Repositories, repository) {
 			d := n.Descriptor
@@ -306,7 +319,7 @@ func (r *Reader) Referrers(_ context.Context, repository string, subject digest.
 		}
 	}
 	slices.SortFunc(list, func(a, b registry.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
-	return list, nil
+	return list
 }
 
 // Repositories implements registry.Lister.

@@ -9,14 +9,15 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/landfall-dev/landfall/internal/durable"
 	"github.com/landfall-dev/landfall/internal/parallel"
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/trust"
 )
 
 // partialSuffix marks a bundle that is being filled. It becomes the bundle by
@@ -33,10 +34,12 @@ const (
 type Writer struct {
 	*layout
 	path  string
+	keys  []*trust.PrivateKey
 	file  *os.File // locked
 	fresh bool     // this run made the partial file: it holds nothing of an earlier one
 
-	places map[digest.Digest]*entry
+	places  map[digest.Digest]*entry
+	carried *registry.Graph // what of the graph it takes
 
 	mu    sync.Mutex // protects whole
 	whole map[digest.Digest]bool
@@ -47,32 +50,26 @@ var (
 	_ registry.Mounter = (*Writer)(nil)
 )
 
-// CreateOptions says how a bundle is made. The zero value is the default.
-type CreateOptions struct {
-	// Created is the time that the header states; now when zero.
-	Created time.Time
-}
-
 // Create lays the bundle of a graph out in path+".partial" and reserves its
 // space: ErrNoSpace comes before the first byte is fetched. ErrConflict when
 // another process fills the same file. The caller copies the graph into the
 // Writer and then calls Finish, or Close to leave it for the next run.
 func Create(ctx context.Context, path string, g *registry.Graph, opts CreateOptions) (*Writer, error) {
-	if opts.Created.IsZero() {
-		opts.Created = time.Now()
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	h := newHeader(g, opts.Created)
+	w := &Writer{path: path, keys: opts.Keys, carried: opts.without(g), whole: map[digest.Digest]bool{}}
+	h := newHeader(g, w.carried, opts)
 	if err := h.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w: this content does not fit into a bundle: %w", path, registry.ErrInvalid, err)
 	}
-	l, err := newLayout(h)
-	if err != nil {
+	if err := w.layFor(h); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: %w: it exists and is not a file", path, registry.ErrInvalid)
 	}
-	w := &Writer{layout: l, path: path, whole: map[digest.Digest]bool{}}
 	if err := w.prepare(ctx); err != nil {
 		if w.fresh {
 			os.Remove(w.path + partialSuffix) // nothing in it is of use to the next run
@@ -81,6 +78,29 @@ func Create(ctx context.Context, path string, g *registry.Graph, opts CreateOpti
 		return nil, fmt.Errorf("%s: %w", path, registry.DiskError(err))
 	}
 	return w, nil
+}
+
+// layFor lays a header out and signs it.
+func (w *Writer) layFor(h *Header) error {
+	l, err := newLayout(h)
+	if err != nil {
+		return err
+	}
+	content, err := canonical(h)
+	if err != nil {
+		return err
+	}
+	var list []trust.Signature
+	for _, k := range w.keys {
+		s, err := k.Sign(content)
+		if err != nil {
+			return err
+		}
+		list = append(list, s)
+	}
+	l.sign(list)
+	w.layout = l
+	return nil
 }
 
 // prepare takes the partial file, finds out what it has, and lays the rest out.
@@ -116,9 +136,9 @@ func (w *Writer) openPartial() (resumed bool, err error) {
 	}
 	here, there := headerIn(partial), headerIn(aside)
 	switch {
-	case here != nil && here.ID == w.header.ID:
+	case w.fits(here):
 		return true, w.goOn(here)
-	case there != nil && there.ID == w.header.ID:
+	case w.fits(there):
 		if err := w.exchange(partial, aside); err != nil {
 			return false, err
 		}
@@ -156,11 +176,23 @@ func (w *Writer) lock(path string) error {
 	return err
 }
 
+// fits reports whether a partial file is of the same content in the same places.
+func (w *Writer) fits(old *Header) bool {
+	if old == nil || old.ID != w.header.ID {
+		return false
+	}
+	l, err := newLayout(w.header.createdAt(old.Created))
+	return err == nil && slices.Equal(l.header.places(), old.places())
+}
+
 // goOn keeps the earlier run's time of creation.
-func (w *Writer) goOn(old *Header) (err error) {
-	w.header.Created = old.Created
-	w.layout, err = newLayout(w.header)
-	return err
+func (w *Writer) goOn(old *Header) error { return w.layFor(w.header.createdAt(old.Created)) }
+
+// createdAt is a copy with another time.
+func (h *Header) createdAt(created string) *Header {
+	c := *h
+	c.Created, c.Blobs, c.Manifests = created, slices.Clone(h.Blobs), slices.Clone(h.Manifests)
+	return &c
 }
 
 // headerIn is the header of a bundle that need not be whole; nil when the file
@@ -175,7 +207,7 @@ func headerIn(path string) *Header {
 	if err != nil {
 		return nil
 	}
-	h, err := readPreamble(f, info.Size())
+	h, _, err := readPreamble(f, info.Size())
 	if err != nil {
 		return nil
 	}
@@ -288,7 +320,8 @@ func (w *Writer) layOut() error {
 			return err
 		}
 	}
-	_, err = w.file.WriteAt(make([]byte, trailer), w.size-trailer)
+	end := slices.Concat(w.tail, make([]byte, trailer))
+	_, err = w.file.WriteAt(end, w.size-int64(len(end)))
 	return err
 }
 
@@ -341,7 +374,7 @@ func (w *Writer) PutManifest(ctx context.Context, ref registry.Ref, d registry.D
 		if e := w.places[b.Digest]; e != nil && e.size != b.Size {
 			return fmt.Errorf("%s: %w: %s has %d bytes, the manifest says %d", ref, registry.ErrSize, b.Digest, e.size, b.Size)
 		}
-		if !w.isWhole(b.Digest) {
+		if !w.isWhole(b.Digest) && !w.header.requires(b.Digest) {
 			return fmt.Errorf("%s: %w: missing %s", ref, registry.ErrIncomplete, b.Digest)
 		}
 	}
@@ -371,6 +404,9 @@ func (w *Writer) Finish() error {
 	os.Remove(w.path + swapSuffix) // a crash may have left it
 	return nil
 }
+
+// Carried is what of the graph has to be copied into the bundle.
+func (w *Writer) Carried() *registry.Graph { return w.carried }
 
 // Header is what the bundle says of itself.
 func (w *Writer) Header() *Header { return w.header }

@@ -152,9 +152,10 @@ func PlatformString(p Platform) string {
 // manifest to the image beside it in an index.
 const buildkitSubject = "vnd.docker.reference.digest"
 
-// selectChildren is what of an index a platform choice carries: matching
-// children, children without a platform, attestations of what is carried.
-func selectChildren(children []Descriptor, platforms []Platform) []Descriptor {
+// SelectChildren is what of an index a platform choice carries: matching
+// children, children without a platform, attestations of what is carried. No
+// platforms choose everything.
+func SelectChildren(children []Descriptor, platforms []Platform) []Descriptor {
 	if len(platforms) == 0 {
 		return children
 	}

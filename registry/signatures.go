@@ -21,6 +21,20 @@ func signatureTag(d digest.Digest) string {
 	return d.Algorithm().String() + "-" + d.Encoded()
 }
 
+// SignatureTag is the tag under which cosign keeps a manifest's signatures.
+func SignatureTag(d digest.Digest) string { return signatureTag(d) + ".sig" }
+
+// IsSignatureTag reports whether a tag holds what belongs to another manifest.
+func IsSignatureTag(tag string) bool {
+	for _, suffix := range signatureSuffixes {
+		if subject, ok := strings.CutSuffix(tag, suffix); ok {
+			_, err := ParseDigest(strings.Replace(subject, "-", ":", 1))
+			return err == nil
+		}
+	}
+	return false
+}
+
 // signatureTags is the one look at a repository's tags that a walk takes.
 type signatureTags struct {
 	once   sync.Once

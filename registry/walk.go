@@ -212,7 +212,7 @@ func (w *walker) parse(ctx context.Context, repository string, d Descriptor, con
 	}
 	if len(m.Children) > 0 {
 		offered := m.Children
-		if m.Children = selectChildren(offered, w.opts.Platforms); len(m.Children) == 0 {
+		if m.Children = SelectChildren(offered, w.opts.Platforms); len(m.Children) == 0 {
 			return nil, fmt.Errorf("%w: none of the platforms wanted (%s); the index has %s",
 				ErrNotFound, platformList(w.opts.Platforms), offeredPlatforms(offered))
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -20,12 +21,17 @@ func newBundleCreate() *cobra.Command {
 	var plainHTTP, noReferrers bool
 	var jobs int
 	var timeout time.Duration
+	var wants string
+	var terms termFlags
 	c := &cobra.Command{
 		Use:   "create [REF...]",
 		Short: "Make a bundle from registries",
 		Long: "Make a bundle of the references and of all that they reach, signatures included.\n" +
-			"Interrupted, it goes on where it stopped when it is called again.",
+			"Interrupted, it goes on where it stopped when it is called again. With --for or --since it leaves out what a site\n" +
+			"has, and says what it needs there; with --wants it carries exactly what an import there was missing.",
 	}
+	terms.add(c)
+	c.Flags().StringVar(&wants, "wants", "", "carry what this wants `file` lists, instead of references")
 	c.Flags().StringArrayVarP(&lists, "file", "f", nil, "take references from this `list`: one a line, or YAML with images:; - is standard input")
 	c.Flags().StringVarP(&output, "output", "o", "", "bundle `file` to make")
 	c.Flags().StringArrayVar(&platforms, "platform", nil, "carry this os/arch[/variant] only; may be repeated")
@@ -36,28 +42,64 @@ func newBundleCreate() *cobra.Command {
 	c.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "give a request up when no byte moves for so long")
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		refs, err := references(c.InOrStdin(), args, lists)
-		if err != nil {
-			return usageError{err}
-		}
 		if output == "" {
 			return usageError{fmt.Errorf("name the bundle to make with -o FILE")}
 		}
 		if jobs < 1 || jobs > 64 {
 			return usageError{fmt.Errorf("--jobs %d: want 1 to 64", jobs)}
 		}
+		find, err := whatToCarry(c.InOrStdin(), args, lists, wants)
+		if err != nil {
+			return err
+		}
 		walk := registry.WalkOptions{NoReferrers: noReferrers, Jobs: jobs}
 		if walk.Platforms, err = parsePlatforms(platforms); err != nil {
 			return usageError{err}
+		}
+		create, err := terms.options(walk.Platforms)
+		if err != nil {
+			return err
 		}
 		src, err := remote.New(remote.Options{PlainHTTP: plainHTTP, CAFile: ca, Stall: timeout})
 		if err != nil {
 			return err
 		}
 		defer src.Close()
-		return export(c, src, refs, walk, output, *asJSON)
+		return export(c, src, find, walk, create, output, *asJSON)
 	}
 	return c
+}
+
+// find makes the graph of what a bundle is about.
+type find func(ctx context.Context, src registry.Reader, walk registry.WalkOptions) (*registry.Graph, error)
+
+// whatToCarry is a walk from references, or a list of what is wanted.
+func whatToCarry(stdin io.Reader, args, lists []string, wants string) (find, error) {
+	if wants == "" {
+		refs, err := references(stdin, args, lists)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		return walkFrom(refs), nil
+	}
+	if len(args) > 0 || len(lists) > 0 {
+		return nil, usageError{fmt.Errorf("--wants: the file says what to carry; name no references")}
+	}
+	content, err := readList(stdin, wants)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	w, err := bundle.ParseWants(wants, content)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return w.Find, nil
+}
+
+func walkFrom(refs []registry.Ref) find {
+	return func(ctx context.Context, src registry.Reader, walk registry.WalkOptions) (*registry.Graph, error) {
+		return registry.Walk(ctx, src, refs, walk)
+	}
 }
 
 // references collects what is on the command line and in lists.
@@ -114,29 +156,38 @@ type made struct {
 	Names     []bundle.Name `json:"names"`
 	Blobs     int           `json:"blobs"`
 	Manifests int           `json:"manifests"`
+	Requires  int           `json:"requires"` // blobs and manifests that have to be at the site
 }
 
-// export makes a bundle of references from any source.
-func export(c *cobra.Command, src registry.Reader, refs []registry.Ref, walk registry.WalkOptions, output string, asJSON bool) error {
-	g, err := registry.Walk(c.Context(), src, refs, walk)
+// export makes a bundle of what is found in any source.
+func export(c *cobra.Command, src registry.Reader, find find, walk registry.WalkOptions, create bundle.CreateOptions, output string, asJSON bool) error {
+	g, err := find(c.Context(), src, walk)
 	if err != nil {
 		return err
 	}
 	p := newProgress(c.ErrOrStderr(), "fetching")
-	h, err := bundle.Export(c.Context(), output, src, g, bundle.CreateOptions{}, registry.CopyOptions{Jobs: walk.Jobs, Progress: p.event})
+	h, err := bundle.Export(c.Context(), output, src, g, create, registry.CopyOptions{Jobs: walk.Jobs, Progress: p.event})
 	p.close()
 	if err != nil {
 		return err
 	}
+	return printMade(c, output, h, p.moved(), asJSON)
+}
+
+func printMade(c *cobra.Command, output string, h *bundle.Header, moved int64, asJSON bool) error {
 	info, err := os.Stat(output)
 	if err != nil {
 		return err
 	}
-	m := made{output, h.ID, info.Size(), p.moved(), h.Names, len(h.Blobs), len(h.Manifests)}
+	m := made{output, h.ID, info.Size(), moved, h.Names, len(h.Blobs), len(h.Manifests), len(h.Requires)}
 	if asJSON {
 		return printJSON(c.OutOrStdout(), m)
 	}
-	fmt.Fprintf(c.OutOrStdout(), "%s: %d names, %d blobs and %d manifests, %s (%s moved)\n",
-		m.File, len(m.Names), m.Blobs, m.Manifests, units.Bytes(m.Size), units.Bytes(m.Moved))
-	return nil
+	needs := ""
+	if h.Thin() {
+		needs = "; thin: it needs more at the site"
+	}
+	_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d names, %d blobs and %d manifests, %s (%s moved)%s\n",
+		m.File, len(m.Names), m.Blobs, m.Manifests, units.Bytes(m.Size), units.Bytes(m.Moved), needs)
+	return err
 }

@@ -1,106 +1,209 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
 	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/remote"
+	"github.com/landfall-dev/landfall/registry/trust"
 	"github.com/landfall-dev/landfall/ui/api"
 )
 
 func newBundleImport() *cobra.Command {
+	l := &lander{}
 	c := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Land a bundle in a site",
-		Long: "Bring a bundle's content into a site. Names become visible when all of it is there.\n" +
-			"Interrupted, it goes on where it stopped when it is called again.",
+		Long: "Bring a bundle's content into a site. First the trust policy is asked; names become visible when all content is there.\n" +
+			"Interrupted, it goes on where it stopped when it is called again. When a thin bundle needs what is not there, a wants\n" +
+			"file is written: 'landfall bundle create --wants FILE' carries exactly that.",
 		Args: cobra.ExactArgs(1),
 	}
-	flags := addSiteFlags(c)
+	l.siteFlags = addSiteFlags(c)
+	c.Flags().StringArrayVar(&l.keys, "key", nil, "let it in only if this public `key` file has signed; may be repeated")
+	c.Flags().StringVar(&l.request.Override, "override", "", "let an expired, old or earlier bundle in, and remember `why`")
+	c.Flags().StringVar(&l.wants, "wants-file", "", "where to write what is missing (default NAME.wants.json, here)")
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		p := newProgress(c.ErrOrStderr(), "importing")
-		header, err := flags.land(c.Context(), args[0], p)
-		p.close()
-		if err != nil {
+		if err := l.readKeys(); err != nil {
 			return err
 		}
-		return printImported(c, landed{args[0], header.ID, p.moved(), p.skipped(), header.Names}, *asJSON)
+		l.progress = newProgress(c.ErrOrStderr(), "importing")
+		header, verdict, err := l.land(c.Context(), args[0])
+		l.progress.close()
+		if err != nil {
+			return l.explain(args[0], err)
+		}
+		for _, warning := range verdict.Warnings {
+			fmt.Fprintf(c.ErrOrStderr(), "landfall: %s: %s\n", args[0], warning)
+		}
+		return printImported(c, landed{args[0], header.ID, l.progress.moved(), l.progress.skipped(), header.Names, verdict}, *asJSON)
 	}
 	return c
 }
 
+// lander lands one bundle.
+type lander struct {
+	*siteFlags
+	keys     []string // files
+	wants    string
+	request  api.LandRequest
+	progress *progress
+}
+
+func (l *lander) readKeys() error {
+	for _, path := range l.keys {
+		k, err := readKey(path)
+		if err != nil {
+			return err
+		}
+		l.request.Keys = append(l.request.Keys, string(k.PEM()))
+	}
+	return nil
+}
+
 // land brings a bundle into the site and returns its header. An appliance on
 // this machine reads the file itself; to any other the content is sent.
-func (f *siteFlags) land(ctx context.Context, file string, p *progress) (*bundle.Header, error) {
-	handedOver := false
-	if server := f.appliance(ctx); server != "" {
-		err := f.handOver(ctx, server, file, p)
-		if handedOver = err == nil; !handedOver && !errors.Is(err, api.ErrUnseen) {
-			return nil, fmt.Errorf("import %s: %w", file, err)
+func (l *lander) land(ctx context.Context, file string) (*bundle.Header, *trust.Verdict, error) {
+	var verdict *trust.Verdict
+	if server := l.appliance(ctx); server != "" {
+		var err error
+		if verdict, err = l.handOver(ctx, server, file); err != nil && !errors.Is(err, api.ErrUnseen) {
+			return nil, nil, err
 		}
 	}
 	r, err := bundle.Open(file)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer r.Close()
-	if !handedOver {
-		if err := f.copy(ctx, r, p); err != nil {
-			return nil, fmt.Errorf("import %s: %w", file, err)
-		}
+	if verdict == nil {
+		verdict, err = l.copy(ctx, r)
 	}
-	return r.Header(), nil
+	return r.Header(), verdict, err
 }
 
 // copy copies a bundle's content into the store, or to an appliance.
-func (f *siteFlags) copy(ctx context.Context, r *bundle.Reader, p *progress) error {
-	s, server, err := f.find(ctx)
+func (l *lander) copy(ctx context.Context, r *bundle.Reader) (*trust.Verdict, error) {
+	opts, err := l.request.Options()
 	if err != nil {
-		return err
+		return nil, err
+	}
+	opts.Copy.Progress = l.progress.event
+	s, server, err := l.find(ctx)
+	if err != nil {
+		return nil, err
 	}
 	if s != nil {
-		err := bundle.Import(ctx, s, r, registry.CopyOptions{Progress: p.event})
-		return cmp.Or(err, s.Close())
+		verdict, err := bundle.Land(ctx, s, s, r, opts)
+		return verdict, errors.Join(err, s.Close())
 	}
-	return f.send(ctx, server, r, p)
+	return l.send(ctx, server, r, opts)
 }
 
-func (f *siteFlags) handOver(ctx context.Context, server, file string, p *progress) error {
-	client, err := api.NewClient(api.ClientOptions{Server: server, CAFile: f.ca})
+func (l *lander) handOver(ctx context.Context, server, file string) (*trust.Verdict, error) {
+	client, err := api.NewClient(api.ClientOptions{Server: server, CAFile: l.ca})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer client.Close()
-	done, err := client.ImportBundle(ctx, file, p.importing)
-	if err == nil {
-		p.importing(*done)
+	done, err := client.ImportBundle(ctx, file, l.request, l.progress.importing)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	l.progress.importing(*done)
+	return done.Verdict, nil
 }
 
 // send sends a bundle's content to a registry, and tells it, if it is an
 // appliance, for how long.
-func (f *siteFlags) send(ctx context.Context, server string, r *bundle.Reader, p *progress) error {
-	s, err := remote.New(remote.Options{Server: server, CAFile: f.ca})
+func (l *lander) send(ctx context.Context, server string, r *bundle.Reader, opts bundle.LandOptions) (*trust.Verdict, error) {
+	s, err := remote.New(remote.Options{Server: server, CAFile: l.ca})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer s.Close()
-	release, err := f.hold(ctx, server)
+	release, err := l.hold(ctx, server)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer release()
-	return bundle.Import(ctx, s, r, registry.CopyOptions{Progress: p.event})
+	client, err := api.NewClient(api.ClientOptions{Server: server, CAFile: l.ca})
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	if _, err := client.SiteID(ctx); err != nil {
+		if errors.Is(err, registry.ErrUnreachable) {
+			return nil, err
+		}
+		return bundle.Land(ctx, s, registrySite{}, r, opts) // a registry, and no appliance
+	}
+	return bundle.Land(ctx, s, client, r, opts)
 }
+
+// registrySite is a registry that knows nothing of bundles.
+type registrySite struct{}
+
+func (registrySite) ManifestOf(context.Context, digest.Digest) (registry.Descriptor, []byte, error) {
+	return registry.Descriptor{}, nil, registry.ErrNotFound
+}
+
+func (registrySite) ReferrersOf(context.Context, digest.Digest) ([]registry.Descriptor, error) {
+	return nil, nil
+}
+
+func (registrySite) MissingBlobs(_ context.Context, blobs []registry.Descriptor) ([]registry.Descriptor, error) {
+	return blobs, nil
+}
+
+func (registrySite) BlobBytes(context.Context, digest.Digest) (io.ReadCloser, error) {
+	return nil, registry.ErrNotFound
+}
+
+func (registrySite) SiteID(context.Context) (string, error) { return "", nil }
+
+func (registrySite) TrustPolicy(context.Context) (*trust.Policy, error) { return &trust.Policy{}, nil }
+
+func (registrySite) TrustState(context.Context) (trust.State, error) { return trust.State{}, nil }
+
+func (registrySite) UpdateTrustState(context.Context, func(trust.State) trust.State) error {
+	return nil
+}
+
+// explain names the file, and writes down what is missing.
+func (l *lander) explain(file string, err error) error {
+	missing := (*bundle.MissingError)(nil)
+	if !errors.As(err, &missing) {
+		return fmt.Errorf("import %s: %w", file, err)
+	}
+	path := l.wants
+	if path == "" {
+		base := filepath.Base(file)
+		path = strings.TrimSuffix(base, filepath.Ext(base)) + ".wants.json"
+	}
+	content, wantsErr := missing.Wants.Marshal()
+	if wantsErr == nil {
+		wantsErr = os.WriteFile(path, content, 0o644)
+	}
+	if wantsErr != nil {
+		return fmt.Errorf("import %s: %w; the list of what is missing could not be written: %w", file, err, wantsErr)
+	}
+	return fmt.Errorf("import %s: %w; %s lists what is missing: bring it with 'landfall bundle create --wants'", file, err, path)
+}
+
+func (registrySite) SetImageVerdicts(context.Context, []trust.ImageVerdict) error { return nil }
 
 // landed is what bundle import prints.
 type landed struct {
@@ -109,6 +212,7 @@ type landed struct {
 	Moved   int64         `json:"moved"`   // bytes that were new to the site
 	Present int           `json:"present"` // blobs and manifests that it had
 	Names   []bundle.Name `json:"names"`
+	*trust.Verdict
 }
 
 func printImported(c *cobra.Command, l landed, asJSON bool) error {
@@ -118,6 +222,10 @@ func printImported(c *cobra.Command, l landed, asJSON bool) error {
 	for _, n := range l.Names {
 		fmt.Fprintf(c.OutOrStdout(), "%s\n", n.Name)
 	}
-	fmt.Fprintf(c.OutOrStdout(), "%s: %d names are at the site, %s were new\n", l.File, len(l.Names), units.Bytes(l.Moved))
-	return nil
+	signed := ""
+	if len(l.Signers) > 0 {
+		signed = "; signed by " + strings.Join(l.Signers, ", ")
+	}
+	_, err := fmt.Fprintf(c.OutOrStdout(), "%s: %d names are at the site, %s were new%s\n", l.File, len(l.Names), units.Bytes(l.Moved), signed)
+	return err
 }

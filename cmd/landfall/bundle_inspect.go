@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -32,7 +33,11 @@ func newBundleInspect() *cobra.Command {
 			return err
 		}
 		h := r.Header()
-		i := inspected{args[0], h.Format, h.ID, h.Created, r.Size(), len(h.Blobs), len(h.Manifests), r.Graph().Size(), names}
+		i := inspected{File: args[0], Format: h.Format, ID: h.ID, Created: h.Created, Size: r.Size(), Blobs: len(h.Blobs), Manifests: len(h.Manifests),
+			Content: r.Graph().Size(), Names: names, Channel: h.Channel, Sequence: h.Sequence, Expires: h.Expires, For: h.For, Thin: h.Thin(), Requires: len(h.Requires)}
+		for _, s := range r.Signatures() {
+			i.Signatures = append(i.Signatures, s.KeyID)
+		}
 		if *asJSON {
 			return printJSON(c.OutOrStdout(), i)
 		}
@@ -52,12 +57,38 @@ type inspected struct {
 	Manifests int                `json:"manifests"`
 	Content   int64              `json:"content"` // bytes of all blobs and manifests
 	Names     []registry.Summary `json:"names"`
+
+	Channel    string   `json:"channel,omitempty"`
+	Sequence   int64    `json:"sequence,omitempty"`
+	Expires    string   `json:"expires,omitempty"`
+	For        string   `json:"for,omitempty"` // site
+	Thin       bool     `json:"thin"`
+	Requires   int      `json:"requires"`             // blobs and manifests that have to be at the site, besides those of names
+	Signatures []string `json:"signatures,omitempty"` // ids of keys; not checked
 }
 
 func (i *inspected) print(w io.Writer) error {
 	fmt.Fprintf(w, "%s: bundle %s, format %d, made %s\n", i.File, i.ID, i.Format, i.Created)
-	fmt.Fprintf(w, "%d names, %d blobs and %d manifests, %s in a file of %s\n\n", len(i.Names), i.Blobs, i.Manifests, units.Bytes(i.Content), units.Bytes(i.Size))
+	fmt.Fprintf(w, "%d names, %d blobs and %d manifests, %s in a file of %s\n", len(i.Names), i.Blobs, i.Manifests, units.Bytes(i.Content), units.Bytes(i.Size))
+	i.printTerms(w)
+	fmt.Fprintln(w)
 	return printSummaries(w, i.Names)
+}
+
+// printTerms says what only some bundles say.
+func (i *inspected) printTerms(w io.Writer) {
+	if i.Channel != "" {
+		fmt.Fprintf(w, "channel %s, sequence %d\n", i.Channel, i.Sequence)
+	}
+	if i.Expires != "" {
+		fmt.Fprintf(w, "expires %s\n", i.Expires)
+	}
+	if i.Thin {
+		fmt.Fprintf(w, "thin: it needs content that is at the site (%s)\n", cmp.Or(i.For, "any"))
+	}
+	for _, id := range i.Signatures {
+		fmt.Fprintf(w, "signature of key %s (not checked)\n", id)
+	}
 }
 
 func printSummaries(w io.Writer, names []registry.Summary) error {

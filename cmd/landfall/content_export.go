@@ -10,6 +10,7 @@ import (
 
 func newContentExport() *cobra.Command {
 	var output string
+	var terms termFlags
 	c := &cobra.Command{
 		Use:   "export NAME...",
 		Short: "Make a bundle from what a site holds",
@@ -17,10 +18,15 @@ func newContentExport() *cobra.Command {
 	}
 	flags := addSiteFlags(c)
 	c.Flags().StringVarP(&output, "output", "o", "", "bundle `file` to make")
+	terms.add(c)
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if output == "" {
 			return usageError{fmt.Errorf("name the bundle to make with -o FILE")}
+		}
+		create, err := terms.options(nil)
+		if err != nil {
+			return err
 		}
 		s, err := flags.openExisting(c.Context())
 		if err != nil {
@@ -35,7 +41,7 @@ func newContentExport() *cobra.Command {
 			}
 			refs = append(refs, ref)
 		}
-		return export(c, s, refs, registry.WalkOptions{Sparse: true}, output, *asJSON)
+		return export(c, s, walkFrom(refs), registry.WalkOptions{Sparse: true}, create, output, *asJSON)
 	}
 	return c
 }

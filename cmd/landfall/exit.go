@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/landfall-dev/landfall/bundle"
+	"github.com/landfall-dev/landfall/bundle/receipt"
 	"github.com/landfall-dev/landfall/lifecycle/nodeconfig"
 	"github.com/landfall-dev/landfall/registry"
 )
@@ -45,6 +46,8 @@ func exitCode(ctx context.Context, err error) int {
 		{registry.ErrConflict, exitConflict},
 		{nodeconfig.ErrForeign, exitConflict},
 		{registry.ErrUnreachable, exitUnreachable},
+		{registry.ErrUntrusted, exitRefused},
+		{receipt.ErrFormat, exitRefused},
 		{bundle.ErrFormat, exitRefused},
 		{registry.ErrDigest, exitRefused},
 		{registry.ErrSize, exitRefused},

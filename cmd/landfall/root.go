@@ -41,10 +41,13 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		newServe(),
-		group("bundle", "Make, check and land bundles", newBundleCreate(), newBundleInspect(), newBundleVerify(), newBundleDiff(), newBundleImport()),
+		group("bundle", "Make, check and land bundles", newBundleCreate(), newBundleInspect(), newBundleVerify(), newBundleDiff(), newBundleImport(), newBundleSign(), newBundleInflate()),
 		group("content", "See and change what a site holds", newContentLs(), newContentShow(), newContentRm(), newContentExport(),
 			newContentScrub(), newContentCollect(), newContentUndo(), newContentWhy(), newContentPin(), newContentUnpin(), newContentPins(),
 			newContentPolicy(), newContentRetain(), newContentBackup(), newContentRestore()),
+		group("key", "Make keys that sign bundles", newKeyGenerate(), newKeyShow(), newKeyRotate()),
+		group("trust", "Say whose bundles a site lets in", newTrustPolicy(), newTrustState(), newTrustRotate()),
+		newReceipt(),
 		newDoctor(),
 		newNodeConfig(),
 	)

@@ -172,7 +172,7 @@ func hold(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Defer(func() { s.Close() })
 }
 
-// newer FILE makes a bundle one of format version 2, with a right checksum.
+// newer FILE makes a bundle one of format version 3, with a right checksum.
 func newer(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs(args[0])
 	content, err := os.ReadFile(path)
@@ -180,7 +180,7 @@ func newer(ts *testscript.TestScript, _ bool, args []string) {
 	start := bytes.Index(content, []byte(`{"blobs"`))
 	end := start + bytes.IndexByte(content[start:], 0)
 	old := sha256.Sum256(content[start:end])
-	next := bytes.Replace(content[start:end], []byte(`"format":1`), []byte(`"format":2`), 1)
+	next := bytes.Replace(content[start:end], []byte(`"format":1`), []byte(`"format":3`), 1)
 	sum := sha256.Sum256(next)
 	copy(content[start:], next)
 	content = bytes.Replace(content, []byte(hex.EncodeToString(old[:])), []byte(hex.EncodeToString(sum[:])), 1)

@@ -32,6 +32,7 @@ type site interface {
 type siteFlags struct {
 	data, server, ca string
 	store            store.Options // when the store is opened here
+	makes            bool          // a store that is new is made
 }
 
 func addSiteFlags(c *cobra.Command) *siteFlags {
@@ -143,7 +144,7 @@ func (f *siteFlags) openExisting(ctx context.Context) (site, error) {
 }
 
 func (f *siteFlags) mustExist() error {
-	if _, err := os.Stat(filepath.Join(f.data, store.Database)); f.server == "" && errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(f.data, store.Database)); f.server == "" && !f.makes && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: %w: no store is there; name its folder with --data, or an appliance with --server", f.data, registry.ErrNotFound)
 	}
 	return nil

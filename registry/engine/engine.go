@@ -151,8 +151,11 @@ func onRepository(repository, action string) auth.Access {
 // wholeCatalog is the access to whatever the site holds.
 var wholeCatalog = auth.Access{Resource: auth.Resource{Type: "registry", Name: "catalog"}, Action: "*"}
 
-// allowPush asks for a push into one repository. Clients ask their token
-// servers for both actions together.
+// allowPush asks for a push into one repository, and whether the site takes any.
+// Clients ask their token servers for both actions together.
 func (e *Engine) allowPush(r *http.Request, repository string) error {
+	if err := e.store.MayPush(r.Context()); err != nil {
+		return err
+	}
 	return e.allow(r, onRepository(repository, "push"), onRepository(repository, "pull"))
 }

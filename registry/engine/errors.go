@@ -104,6 +104,7 @@ var answers = []answer{
 	{registry.ErrIncomplete, http.StatusNotFound, errcode.ErrorCodeManifestBlobUnknown, "the manifest names content that the repository does not have"},
 	{registry.ErrDigest, http.StatusBadRequest, errcode.ErrorCodeDigestInvalid, ""},
 	{registry.ErrSize, http.StatusBadRequest, errcode.ErrorCodeSizeInvalid, ""},
+	{registry.ErrUntrusted, http.StatusForbidden, errcode.ErrorCodeDenied, "the site's trust policy refuses pushes: land a signed bundle instead"},
 	{registry.ErrDenied, http.StatusForbidden, errcode.ErrorCodeDenied, "access denied"},
 	{auth.ErrInvalidCredential, http.StatusUnauthorized, errcode.ErrorCodeUnauthorized, "invalid credentials"},
 	{auth.ErrAuthenticationFailure, http.StatusUnauthorized, errcode.ErrorCodeUnauthorized, "authentication failed"},

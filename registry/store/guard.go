@@ -127,6 +127,14 @@ func (g *guard) answer(path string, d digest.Digest, epoch uint64, leased bool) 
 	return nil
 }
 
+// lend leases what is about to be looked for, wherever it is.
+func (g *guard) lend(d digest.Digest) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.leases[g.hash(string(d))] = g.now()
+	g.note(occurrence{"", d})
+}
+
 func (g *guard) note(o occurrence) {
 	if _, known := g.arrived[o]; g.arrived != nil && !known {
 		g.arrived[o] = false

@@ -65,12 +65,12 @@ func (s *Store) Policy(ctx context.Context) ([]byte, error) {
 
 // SetPolicy puts a policy in force: immutable tags and quotas at once, what is
 // kept at the next Retain. An empty one ends the last. Usage above a quota
-// stays, and refuses more.
+// stays, and refuses more. Durable when it returns.
 func (s *Store) SetPolicy(ctx context.Context, content []byte) error {
 	if _, err := parsePolicy(content); err != nil {
 		return err
 	}
-	err := s.putDocument(ctx, policyDocument, string(content))
+	err := s.keepDocument(ctx, policyDocument, string(content))
 	s.policyMu.Lock()
 	defer s.policyMu.Unlock()
 	s.policy = nil

@@ -317,15 +317,27 @@ func (s *Store) document(ctx context.Context, name string, v any) (bool, error) 
 	return err == nil, named("document "+name, err)
 }
 
+// putDocument is for what a power cut may take back.
 func (s *Store) putDocument(ctx context.Context, name string, v any) error {
+	return s.storeDocument(ctx, s.db.WriteSoon, name, v)
+}
+
+// keepDocument is durable when it returns.
+func (s *Store) keepDocument(ctx context.Context, name string, v any) error {
+	return s.storeDocument(ctx, s.db.Write, name, v)
+}
+
+func (s *Store) storeDocument(ctx context.Context, write func(context.Context, func(*sql.Tx) error) error, name string, v any) error {
+	err := s.writeAnyway(ctx, write, func(tx *sql.Tx) error { return putDocumentIn(ctx, tx, name, v) })
+	return named("document "+name, err)
+}
+
+func putDocumentIn(ctx context.Context, tx *sql.Tx, name string, v any) error {
 	content, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	err = s.writeAnyway(ctx, s.db.WriteSoon, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO documents (name, content) VALUES (?, ?)
-			ON CONFLICT (name) DO UPDATE SET content = excluded.content`, name, string(content))
-		return err
-	})
-	return named("document "+name, err)
+	_, err = tx.ExecContext(ctx, `INSERT INTO documents (name, content) VALUES (?, ?)
+		ON CONFLICT (name) DO UPDATE SET content = excluded.content`, name, string(content))
+	return err
 }

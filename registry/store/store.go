@@ -33,6 +33,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/durable"
 	"github.com/landfall-dev/landfall/internal/sqldb"
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/trust"
 )
 
 //go:embed migrations/*.sql
@@ -73,11 +74,13 @@ type Store struct {
 	// content is held shared from the naming of a blob's file until its row is
 	// written, and alone by who removes files.
 	content    sync.RWMutex
-	upkeep     sync.Mutex   // held by what must run alone: collection, undo, retention
-	ballastMu  sync.Mutex   // held while the ballast changes
-	policyMu   sync.Mutex   // protects policy
-	policy     *policy      // nil until it is needed
-	damaged    atomic.Int64 // how many things are in quarantine
+	upkeep     sync.Mutex                   // held by what must run alone: collection, undo, retention
+	ballastMu  sync.Mutex                   // held while the ballast changes
+	policyMu   sync.Mutex                   // protects policy
+	policy     *policy                      // nil until it is needed
+	trustMu    sync.Mutex                   // held while the trust policy is read or set
+	trust      atomic.Pointer[trust.Policy] // nil until it is needed
+	damaged    atomic.Int64                 // how many things are in quarantine
 	scrubbing  scrubbing
 	collecting collectProgress
 	loading    loader

@@ -27,6 +27,8 @@ type Site interface {
 	Policer
 	Holder
 	Backupper
+	Truster
+	Anywhere
 }
 
 // Upkeep keeps a store in order.

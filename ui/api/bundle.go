@@ -16,6 +16,7 @@ import (
 
 	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/trust"
 )
 
 // ErrUnseen says that the appliance does not see the file that the client means.
@@ -28,13 +29,40 @@ type importRequest struct {
 	Path   string `json:"path"`
 	Device uint64 `json:"device"`
 	Inode  uint64 `json:"inode"`
+	LandRequest
+}
+
+// LandRequest says how a bundle lands.
+type LandRequest struct {
+	Keys     []string `json:"keys,omitempty"` // PEM; when there are any, only their signatures count
+	Override string   `json:"override,omitempty"`
+}
+
+// Options are those of bundle.Land.
+func (l LandRequest) Options() (o bundle.LandOptions, err error) {
+	for _, text := range l.Keys {
+		k, err := trust.ParseKey([]byte(text))
+		if err != nil {
+			return o, err
+		}
+		o.Keys = append(o.Keys, k)
+	}
+	o.Override = l.Override
+	return o, nil
+}
+
+// landing is a site that bundles land in.
+type landing interface {
+	registry.Writer
+	bundle.Site
 }
 
 // Importing is how far an import is.
 type Importing struct {
-	Total   int64 `json:"total"`   // bytes that the site misses
-	Moved   int64 `json:"moved"`   // of these
-	Present int   `json:"present"` // blobs and manifests that it has
+	Total   int64          `json:"total"`             // bytes that the site misses
+	Moved   int64          `json:"moved"`             // of these
+	Present int            `json:"present"`           // blobs and manifests that it has
+	Verdict *trust.Verdict `json:"verdict,omitempty"` // at the end
 }
 
 // tellEvery is how often a stream says how far it is.
@@ -42,9 +70,9 @@ const tellEvery = 200 * time.Millisecond
 
 // importBundle streams a bundle from a file of this machine into the store. It
 // leaves a processor to the site's clients.
-func importBundle(dst registry.Writer) http.HandlerFunc {
+func importBundle(dst landing) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		f, err := openForImport(r)
+		f, opts, err := openForImport(r)
 		if err != nil {
 			refuse(w, err)
 			return
@@ -52,30 +80,35 @@ func importBundle(dst registry.Writer) http.HandlerFunc {
 		defer f.Close()
 		stream(w, func(tell func(Importing)) (*Importing, error) {
 			p := &importing{tell: tell}
-			opts := registry.CopyOptions{Progress: p.event, Jobs: max(1, runtime.NumCPU()-1)}
-			err := bundle.Import(r.Context(), dst, f, opts)
+			opts.Copy = registry.CopyOptions{Progress: p.event, Jobs: max(1, runtime.NumCPU()-1)}
+			var err error
+			p.at.Verdict, err = bundle.Land(r.Context(), dst, dst, f, opts)
 			return &p.at, err
 		})
 	}
 }
 
 // openForImport opens what a request of this machine means.
-func openForImport(r *http.Request) (*bundle.Reader, error) {
+func openForImport(r *http.Request) (b *bundle.Reader, opts bundle.LandOptions, err error) {
 	if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); !ok || a.Network() != "unix" {
-		return nil, fmt.Errorf("%w: files of the appliance are imported by commands on its own machine", registry.ErrDenied)
+		return nil, opts, fmt.Errorf("%w: files of the appliance are imported by commands on its own machine", registry.ErrDenied)
 	}
 	var request importRequest
 	if err := decode(r, &request); err != nil {
-		return nil, err
+		return nil, opts, err
 	}
 	if !filepath.IsAbs(request.Path) {
-		return nil, fmt.Errorf("%w: path %q is not absolute", registry.ErrInvalid, request.Path)
+		return nil, opts, fmt.Errorf("%w: path %q is not absolute", registry.ErrInvalid, request.Path)
+	}
+	if opts, err = request.Options(); err != nil {
+		return nil, opts, err
 	}
 	device, inode, err := identify(request.Path)
 	if err != nil || device != request.Device || inode != request.Inode {
-		return nil, fmt.Errorf("%s: %w: %w", request.Path, registry.ErrNotFound, cmp.Or(err, ErrUnseen))
+		return nil, opts, fmt.Errorf("%s: %w: %w", request.Path, registry.ErrNotFound, cmp.Or(err, ErrUnseen))
 	}
-	return bundle.Open(request.Path)
+	b, err = bundle.Open(request.Path)
+	return b, opts, err
 }
 
 // identify tells files apart whatever they are called.
@@ -123,12 +156,12 @@ func (p *importing) event(e registry.Event) {
 
 // ImportBundle lets an appliance on this machine import a file. ErrUnseen when
 // it cannot: then the content has to be sent to it.
-func (c *Client) ImportBundle(ctx context.Context, path string, tell func(Importing)) (*Importing, error) {
+func (c *Client) ImportBundle(ctx context.Context, path string, land LandRequest, tell func(Importing)) (*Importing, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	request := importRequest{Path: path}
+	request := importRequest{Path: path, LandRequest: land}
 	if request.Device, request.Inode, err = identify(path); err != nil {
 		return nil, err
 	}

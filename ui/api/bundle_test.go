@@ -75,14 +75,14 @@ func TestImportBundle(t *testing.T) {
 	path := newBundle(t, f)
 	s, local, _ := newEmptySite(t)
 	var told []api.Importing
-	done, err := local.ImportBundle(t.Context(), path, func(at api.Importing) { told = append(told, at) })
+	done, err := local.ImportBundle(t.Context(), path, api.LandRequest{}, func(at api.Importing) { told = append(told, at) })
 	if must(t, done, err); done.Moved == 0 || done.Moved != done.Total || done.Present != 0 || len(told) == 0 {
 		t.Errorf("%+v, told %+v", done, told)
 	}
 	if d, err := s.Resolve(t.Context(), app); err != nil || d.Digest != f.Index.Digest {
 		t.Errorf("%+v, %v", d, err)
 	}
-	again, err := local.ImportBundle(t.Context(), path, nil)
+	again, err := local.ImportBundle(t.Context(), path, api.LandRequest{}, nil)
 	if must(t, again, err); again.Moved != 0 || again.Present == 0 {
 		t.Errorf("%+v the second time", again)
 	}
@@ -120,7 +120,7 @@ func TestImportBundleRefused(t *testing.T) {
 		{"cut off", local, file(content[:len(content)-512]), registry.ErrSize},
 		{"damaged", local, file(flipped), registry.ErrDigest},
 	} {
-		if _, err := c.client.ImportBundle(t.Context(), c.path, nil); !errors.Is(err, c.want) {
+		if _, err := c.client.ImportBundle(t.Context(), c.path, api.LandRequest{}, nil); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}

@@ -52,7 +52,7 @@ func NewClient(opts ClientOptions) (*Client, error) {
 		}
 	}
 	if opts.CAFile != "" {
-		pool, err := trust(opts.CAFile)
+		pool, err := certificates(opts.CAFile)
 		if err != nil {
 			return nil, err
 		}
@@ -78,7 +78,7 @@ func parseServer(server string) (*url.URL, error) {
 	return nil, fmt.Errorf("server %q: %w: want http://HOST:PORT, https://HOST:PORT or unix:///path/to/socket", server, registry.ErrInvalid)
 }
 
-func trust(file string) (*x509.CertPool, error) {
+func certificates(file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/registry"
@@ -13,6 +14,9 @@ import (
 type failed struct {
 	Kind    string `json:"kind"`
 	Message string `json:"message"`
+	// Wants is what a bundle is missing at the site.
+	Wants *bundle.Wants `json:"wants,omitempty"`
+	Site  string        `json:"site,omitempty"`
 }
 
 // kinds are the errors of package registry as the API calls them.
@@ -28,18 +32,23 @@ var kinds = []struct {
 	{"digest", registry.ErrDigest, http.StatusUnprocessableEntity},
 	{"size", registry.ErrSize, http.StatusUnprocessableEntity},
 	{"incomplete", registry.ErrIncomplete, http.StatusUnprocessableEntity},
+	{"untrusted", registry.ErrUntrusted, http.StatusForbidden},
 	{"denied", registry.ErrDenied, http.StatusForbidden},
 	{"invalid", registry.ErrInvalid, http.StatusBadRequest},
 }
 
 // describeError is the only place where an error gets its kind and status.
 func describeError(err error) (failed, int) {
-	for _, k := range kinds {
+	f, status := failed{Kind: "failed", Message: err.Error()}, http.StatusInternalServerError
+	for _, k := range slices.Backward(kinds) { // the first counts
 		if errors.Is(err, k.err) {
-			return failed{k.name, err.Error()}, k.status
+			f.Kind, status = k.name, k.status
 		}
 	}
-	return failed{"failed", err.Error()}, http.StatusInternalServerError
+	if missing := (*bundle.MissingError)(nil); errors.As(err, &missing) {
+		f.Wants, f.Site = missing.Wants, missing.Site
+	}
+	return f, status
 }
 
 // remoteError is an appliance's error with its kind.
@@ -66,6 +75,9 @@ func trailed(h http.Header) error {
 }
 
 func (f failed) err() error {
+	if f.Wants != nil && len(f.Wants.Wants) > 0 {
+		return &bundle.MissingError{Wants: f.Wants, Site: f.Site}
+	}
 	for _, k := range kinds {
 		if k.name == f.Kind {
 			return &remoteError{k.err, f.Message}

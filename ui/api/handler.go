@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -30,22 +31,37 @@ func Handler(s Site, ending <-chan struct{}) http.Handler {
 	h := &handler{s}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/content/hold", hold(s, ending))
-	if dst, ok := s.(registry.Writer); ok {
+	if dst, ok := s.(landing); ok {
 		mux.HandleFunc("POST /api/v1/bundles/import", importBundle(dst))
+	}
+	if t, ok := s.(teller); ok {
+		mux.HandleFunc("GET /api/v1/receipt", func(w http.ResponseWriter, r *http.Request) {
+			send(w, r, func(ctx context.Context) (io.ReadCloser, error) {
+				var b bytes.Buffer
+				return io.NopCloser(&b), WriteReceipt(ctx, t, &b)
+			})
+		})
 	}
 	mux.HandleFunc("POST /api/v1/content/scrub", h.scrub)
 	mux.HandleFunc("POST /api/v1/content/collect", h.collect)
 	for pattern, do := range map[string]func(*http.Request) (any, error){
-		"POST /api/v1/content/undo":        func(r *http.Request) (any, error) { return s.Undo(r.Context()) },
-		"GET /api/v1/content/why/{digest}": h.why,
-		"GET /api/v1/content/pins":         func(r *http.Request) (any, error) { return s.Pins(r.Context()) },
-		"POST /api/v1/content/pins":        h.pin,
-		"POST /api/v1/content/unpin":       h.unpin,
-		"GET /api/v1/content/policy":       func(r *http.Request) (any, error) { return s.Policy(r.Context()) },
-		"PUT /api/v1/content/policy":       h.setPolicy,
-		"POST /api/v1/content/retain":      h.retain,
-		"GET /api/v1/doctor":               func(r *http.Request) (any, error) { return s.Examine(r.Context()) },
-		"GET /api/v1/stats":                func(r *http.Request) (any, error) { return s.Stats(r.Context()) },
+		"POST /api/v1/content/undo":              func(r *http.Request) (any, error) { return s.Undo(r.Context()) },
+		"GET /api/v1/content/why/{digest}":       h.why,
+		"GET /api/v1/content/pins":               func(r *http.Request) (any, error) { return s.Pins(r.Context()) },
+		"POST /api/v1/content/pins":              h.pin,
+		"POST /api/v1/content/unpin":             h.unpin,
+		"GET /api/v1/content/policy":             func(r *http.Request) (any, error) { return s.Policy(r.Context()) },
+		"PUT /api/v1/content/policy":             h.setPolicy,
+		"POST /api/v1/content/retain":            h.retain,
+		"GET /api/v1/content/manifests/{digest}": h.manifestOf,
+		"GET /api/v1/content/referrers/{digest}": h.referrersOf,
+		"POST /api/v1/content/missing":           h.missingBlobs,
+		"GET /api/v1/trust/policy":               func(r *http.Request) (any, error) { return s.TrustPolicyText(r.Context()) },
+		"PUT /api/v1/trust/policy":               h.setTrustPolicy,
+		"GET /api/v1/trust/state":                func(r *http.Request) (any, error) { return s.TrustState(r.Context()) },
+		"GET /api/v1/site":                       h.siteID,
+		"GET /api/v1/doctor":                     func(r *http.Request) (any, error) { return s.Examine(r.Context()) },
+		"GET /api/v1/stats":                      func(r *http.Request) (any, error) { return s.Stats(r.Context()) },
 	} {
 		mux.HandleFunc(pattern, answer(do))
 	}

@@ -1,0 +1,183 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/trust"
+)
+
+// Where trust is remembered.
+const (
+	trustPolicyDocument = "trust-policy" // as it was written
+	trustStateDocument  = "trust-state"
+	siteKeyDocument     = "site-key" // the site's own, in PEM
+)
+
+// TrustPolicyText is the trust policy as it was set, empty when none was.
+func (s *Store) TrustPolicyText(ctx context.Context) ([]byte, error) {
+	var content string
+	_, err := s.document(ctx, trustPolicyDocument, &content)
+	return []byte(content), err
+}
+
+// SetTrustPolicy puts a trust policy in force. An empty one ends the last.
+// Durable when it returns.
+func (s *Store) SetTrustPolicy(ctx context.Context, content []byte) error {
+	if _, err := parseTrust(content); err != nil {
+		return err
+	}
+	s.trustMu.Lock()
+	defer s.trustMu.Unlock()
+	s.trust.Store(nil)
+	return s.keepDocument(ctx, trustPolicyDocument, string(content))
+}
+
+func parseTrust(content []byte) (*trust.Policy, error) {
+	if len(content) == 0 {
+		return &trust.Policy{}, nil
+	}
+	return trust.Parse("trust policy", content)
+}
+
+// TrustPolicy is the trust policy in force; the zero Policy without one.
+func (s *Store) TrustPolicy(ctx context.Context) (*trust.Policy, error) {
+	if p := s.trust.Load(); p != nil {
+		return p, nil
+	}
+	s.trustMu.Lock()
+	defer s.trustMu.Unlock()
+	content, err := s.TrustPolicyText(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := parseTrust(content)
+	if err == nil {
+		s.trust.Store(p)
+	}
+	return p, err
+}
+
+// MayPush is ErrUntrusted when the trust policy refuses what does not come in a
+// bundle.
+func (s *Store) MayPush(ctx context.Context) error {
+	p, err := s.TrustPolicy(ctx)
+	if err == nil && !p.Pushes() {
+		err = fmt.Errorf("%w: the trust policy refuses pushes: land a signed bundle instead", registry.ErrUntrusted)
+	}
+	return err
+}
+
+// TrustState is what the bundles that were let in have left.
+func (s *Store) TrustState(ctx context.Context) (state trust.State, err error) {
+	_, err = s.document(ctx, trustStateDocument, &state)
+	return state, err
+}
+
+// UpdateTrustState changes the state in one step. Durable when it returns.
+func (s *Store) UpdateTrustState(ctx context.Context, change func(trust.State) trust.State) error {
+	err := s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error {
+		var state trust.State
+		var content []byte
+		err := tx.QueryRowContext(ctx, `SELECT content FROM documents WHERE name = ?`, trustStateDocument).Scan(&content)
+		if err == nil {
+			err = json.Unmarshal(content, &state)
+		}
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		return putDocumentIn(ctx, tx, trustStateDocument, change(state))
+	})
+	return named("document "+trustStateDocument, err)
+}
+
+// SiteKey is the key by which the site signs what it says of itself. It is made
+// when it is first asked for.
+func (s *Store) SiteKey(ctx context.Context) (*trust.PrivateKey, error) {
+	for range 2 {
+		var pem string
+		known, err := s.document(ctx, siteKeyDocument, &pem)
+		if err != nil {
+			return nil, err
+		}
+		if known {
+			return trust.ParsePrivateKey([]byte(pem))
+		}
+		if err := s.makeSiteKey(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("the site's key: %w", registry.ErrNotFound)
+}
+
+// makeSiteKey leaves a key alone that somebody else has made meanwhile.
+func (s *Store) makeSiteKey(ctx context.Context) error {
+	k, err := trust.Generate(trust.Ed25519)
+	if err != nil {
+		return err
+	}
+	pem, err := k.PEM()
+	if err != nil {
+		return err
+	}
+	content, err := json.Marshal(string(pem))
+	if err != nil {
+		return err
+	}
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO documents (name, content) VALUES (?, ?) ON CONFLICT (name) DO NOTHING`, siteKeyDocument, string(content))
+		return err
+	})
+}
+
+// SiteID is the id of the site's key.
+func (s *Store) SiteID(ctx context.Context) (string, error) {
+	k, err := s.SiteKey(ctx)
+	if err != nil {
+		return "", err
+	}
+	return k.ID(), nil
+}
+
+// SetImageVerdicts remembers what was found out about images. Durable when it
+// returns.
+func (s *Store) SetImageVerdicts(ctx context.Context, list []trust.ImageVerdict) error {
+	if len(list) == 0 {
+		return nil
+	}
+	return s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error {
+		for _, v := range list {
+			content, err := json.Marshal(v)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO image_verdicts (path, digest, verdict, judged_at) VALUES (?, ?, ?, ?)
+				ON CONFLICT (path, digest) DO UPDATE SET verdict = excluded.verdict, judged_at = excluded.judged_at`,
+				registry.RepositoryPath(v.Repository), v.Digest.String(), string(content), now()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ImageVerdict is what was found out about an image when it came; ErrNotFound
+// when nothing was asked.
+func (s *Store) ImageVerdict(ctx context.Context, repository string, d digest.Digest) (v trust.ImageVerdict, err error) {
+	var content []byte
+	err = s.db.Read.QueryRowContext(ctx, `SELECT verdict FROM image_verdicts WHERE path = ? AND digest = ?`,
+		registry.RepositoryPath(repository), d.String()).Scan(&content)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = registry.ErrNotFound
+	}
+	if err == nil {
+		err = json.Unmarshal(content, &v)
+	}
+	return v, named(repository+"@"+d.String(), err)
+}
