@@ -27,8 +27,9 @@ var ladder = [][]string{
 var allowed = map[string][]string{
 	"internal/durable":      {"internal/priority"},
 	"internal/parallel":     {"internal/priority"},
+	"registry/attach":       {"registry/store"},
 	"registry/backup":       {"registry/store"},
-	"registry/engine":       {"registry/store"},
+	"registry/engine":       {"registry/attach", "registry/store"},
 	"registry/registrytest": {"registry/memory"},
 	"registry/store":        {"registry/retention", "registry/trust"},
 }

@@ -19,10 +19,12 @@ type Site interface {
 	TrustPolicy(ctx context.Context) (*trust.Policy, error)
 	// TrustState is what earlier bundles have left.
 	TrustState(ctx context.Context) (trust.State, error)
-	// SetImageVerdicts remembers what was found out about images.
-	SetImageVerdicts(ctx context.Context, list []trust.ImageVerdict) error
-	// UpdateTrustState changes it in one step, durable when it returns.
-	UpdateTrustState(ctx context.Context, change func(trust.State) trust.State) error
+}
+
+// Rememberer is a registry.Batch of a site, which remembers with its names what
+// the bundle changes there.
+type Rememberer interface {
+	Remember(change func(trust.State) trust.State, images []trust.ImageVerdict)
 }
 
 // LandOptions say how a bundle lands.
@@ -32,11 +34,27 @@ type LandOptions struct {
 	Copy     registry.CopyOptions
 }
 
-// Land brings a bundle into a site, whose content goes to dst: first it is judged by the site's trust
-// policy, with the signatures of its images, then its content is brought in, then its
-// names become visible, and last the site remembers how far its channel is. A *trust.Refusal or a
-// *MissingError changes nothing.
+// Land brings a bundle into a site, whose content goes to dst: first it is judged
+// by the site's trust policy, with the signatures of its images, then its content
+// is brought in, then its names become visible, and with them the site remembers
+// how far its channel is. A *trust.Refusal or a *MissingError changes nothing.
 func Land(ctx context.Context, dst registry.Writer, site Site, r *Reader, opts LandOptions) (*trust.Verdict, error) {
+	a, err := Admit(ctx, site, r, opts)
+	if err != nil {
+		return nil, err
+	}
+	return a.Verdict, a.Land(ctx, dst, opts.Copy)
+}
+
+// Admission is a bundle that may land.
+type Admission struct {
+	*Completed
+	Verdict *trust.Verdict
+	images  []trust.ImageVerdict
+}
+
+// Admit judges a bundle, and finds what it stands on. Nothing is changed yet.
+func Admit(ctx context.Context, site Site, r *Reader, opts LandOptions) (*Admission, error) {
 	policy, err := site.TrustPolicy(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("trust policy: %w", err)
@@ -45,25 +63,26 @@ func Land(ctx context.Context, dst registry.Writer, site Site, r *Reader, opts L
 	if err != nil {
 		return nil, fmt.Errorf("trust state: %w", err)
 	}
-	verdict, err := policy.Judge(state, trust.Question{Signed: r.Signed(), Now: time.Now(), Keys: opts.Keys, Override: opts.Override})
-	if err != nil {
+	a := &Admission{}
+	if a.Verdict, err = policy.Judge(state, trust.Question{Signed: r.Signed(), Now: time.Now(), Keys: opts.Keys, Override: opts.Override}); err != nil {
 		return nil, err
 	}
-	c, err := complete(ctx, site, r)
-	if err != nil {
+	if a.Completed, err = complete(ctx, site, r); err != nil {
 		return nil, err
 	}
-	images, err := judgeImages(ctx, policy, c, verdict.Now)
-	if err != nil {
-		return nil, err
+	a.images, err = judgeImages(ctx, policy, a.Completed, a.Verdict.Now)
+	return a, err
+}
+
+// Land brings the content in. Together with the names the site remembers how far
+// the channel is, if dst is the site itself.
+func (a *Admission) Land(ctx context.Context, dst registry.Writer, opts registry.CopyOptions) error {
+	opts.BeforeCommit = func(b registry.Batch) {
+		if r, ok := b.(Rememberer); ok {
+			r.Remember(a.Verdict.Apply, a.images)
+		}
 	}
-	if err := Import(ctx, dst, c, opts.Copy); err != nil {
-		return nil, err
-	}
-	if err := site.SetImageVerdicts(ctx, images); err != nil {
-		return nil, err
-	}
-	return verdict, site.UpdateTrustState(ctx, verdict.Apply)
+	return Import(ctx, dst, a.Completed, opts)
 }
 
 // complete names the site that something is missing at.

@@ -234,6 +234,21 @@ func (r *Reader) lookUps() {
 // Header is what the bundle says of itself. It must not be changed.
 func (r *Reader) Header() *Header { return r.header }
 
+// OpenBlob opens the bundle's file anew for the caller, who can read a blob there
+// from offset on; its headers are proven, its bytes are not. ErrNotFound for
+// what is not carried.
+func (r *Reader) OpenBlob(d digest.Digest) (f *os.File, offset int64, err error) {
+	e := r.places[d]
+	if e == nil || r.file == nil {
+		return nil, 0, fmt.Errorf("%s: blob %s: %w", r.name, d, registry.ErrNotFound)
+	}
+	if err := r.compareFrame(e); err != nil {
+		return nil, 0, fmt.Errorf("%s: %w", r.name, err)
+	}
+	f, err = os.OpenFile("/proc/self/fd/"+strconv.Itoa(int(r.file.Fd())), os.O_RDONLY, 0)
+	return f, e.offset, err
+}
+
 // Size is the file's length in bytes.
 func (r *Reader) Size() int64 { return r.size }
 

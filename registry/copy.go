@@ -23,6 +23,9 @@ type CopyOptions struct {
 	// Progress is told what happens; nil for silence. It is called from
 	// several goroutines and must not block.
 	Progress func(Event)
+	// BeforeCommit is called with the batch of a destination that makes all names
+	// visible at once, just before it does; nil for nothing.
+	BeforeCommit func(Batch)
 }
 
 // EventKind tells what an Event reports.
@@ -64,6 +67,9 @@ func Copy(ctx context.Context, dst Writer, src Reader, g *Graph, opts CopyOption
 	defer batch.Close()
 	if err := newCopier(batch, src, opts).copy(ctx, g); err != nil {
 		return err
+	}
+	if opts.BeforeCommit != nil {
+		opts.BeforeCommit(batch)
 	}
 	return destinationError("", batch.Commit(ctx))
 }

@@ -15,9 +15,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/landfall-dev/landfall/registry/attach"
 	"github.com/landfall-dev/landfall/registry/engine"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/ui/api"
+	"github.com/landfall-dev/landfall/ui/landing"
 	"github.com/landfall-dev/landfall/ui/observe"
 )
 
@@ -28,6 +30,10 @@ type Options struct {
 	Log *slog.Logger
 	// LogRequests raises the lines of requests to info level.
 	LogRequests bool
+	// Landing lands bundles, and View is what it attaches them to; nil: bundles
+	// are not landed here, and nothing is attached.
+	Landing *landing.Landing
+	View    *attach.View
 	// Traces gets a span for each request. Nil for none. It stays the caller's
 	// to close, after Serve has returned.
 	Traces *observe.Traces
@@ -53,7 +59,7 @@ func NewServer(s *store.Store, opts Options) *Server {
 	log = observe.WithRequests(log)
 	observer := observe.New(observe.Options{Log: log, LogRequests: opts.LogRequests, Source: s, Traces: opts.Traces})
 	ending := make(chan struct{})
-	handler := observer.Wrap(newMux(s, log, observer, ending))
+	handler := observer.Wrap(newMux(s, opts, log, observer, ending))
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	server := &Server{}
@@ -74,10 +80,14 @@ func NewServer(s *store.Store, opts Options) *Server {
 }
 
 // newMux is everything that the site answers.
-func newMux(s *store.Store, log *slog.Logger, observer *observe.Observer, ending <-chan struct{}) *http.ServeMux {
+func newMux(s *store.Store, opts Options, log *slog.Logger, observer *observe.Observer, ending <-chan struct{}) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("/v2/", engine.New(s, engine.Options{Log: log}))
-	mux.Handle("/api/v1/", api.Handler(s, ending))
+	mux.Handle("/v2/", engine.New(s, engine.Options{Log: log, View: opts.View}))
+	management := api.Options{Ending: ending}
+	if opts.Landing != nil { // a nil Landing is no nil Lander
+		management.Lander = opts.Landing
+	}
+	mux.Handle("/api/v1/", api.Handler(s, management))
 	mux.Handle("GET /metrics", observer.Metrics())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { page(w, r, s) })

@@ -18,6 +18,7 @@ import (
 	"github.com/landfall-dev/landfall/registry/remote"
 	"github.com/landfall-dev/landfall/registry/trust"
 	"github.com/landfall-dev/landfall/ui/api"
+	"github.com/landfall-dev/landfall/ui/landing"
 )
 
 func newBundleImport() *cobra.Command {
@@ -33,12 +34,14 @@ func newBundleImport() *cobra.Command {
 	l.siteFlags = addSiteFlags(c)
 	c.Flags().StringArrayVar(&l.keys, "key", nil, "let it in only if this public `key` file has signed; may be repeated")
 	c.Flags().StringVar(&l.request.Override, "override", "", "let an expired, old or earlier bundle in, and remember `why`")
+	c.Flags().BoolVar(&l.request.Attach, "attach", false, "let hosts pull at once, while the content is brought in; an appliance does so with every signed bundle")
 	c.Flags().StringVar(&l.wants, "wants-file", "", "where to write what is missing (default NAME.wants.json, here)")
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := l.readKeys(); err != nil {
 			return err
 		}
+		l.stderr = c.ErrOrStderr()
 		l.progress = newProgress(c.ErrOrStderr(), "importing")
 		header, verdict, err := l.land(c.Context(), args[0])
 		l.progress.close()
@@ -58,8 +61,10 @@ type lander struct {
 	*siteFlags
 	keys     []string // files
 	wants    string
-	request  api.LandRequest
+	request  landing.Request
 	progress *progress
+	stderr   io.Writer
+	attached bool
 }
 
 func (l *lander) readKeys() error {
@@ -82,6 +87,9 @@ func (l *lander) land(ctx context.Context, file string) (*bundle.Header, *trust.
 		if verdict, err = l.handOver(ctx, server, file); err != nil && !errors.Is(err, api.ErrUnseen) {
 			return nil, nil, err
 		}
+	}
+	if verdict == nil && l.request.Attach {
+		return nil, nil, usageError{fmt.Errorf("--attach: no appliance runs on %s that sees this file; start one with 'landfall serve'", l.data)}
 	}
 	r, err := bundle.Open(file)
 	if err != nil {
@@ -118,12 +126,21 @@ func (l *lander) handOver(ctx context.Context, server, file string) (*trust.Verd
 		return nil, err
 	}
 	defer client.Close()
-	done, err := client.ImportBundle(ctx, file, l.request, l.progress.importing)
+	done, err := client.ImportBundle(ctx, file, l.request, l.news)
 	if err != nil {
 		return nil, err
 	}
 	l.progress.importing(*done)
 	return done.Verdict, nil
+}
+
+// news shows what an appliance tells of a landing.
+func (l *lander) news(at landing.Progress) {
+	if at.Attached && !l.attached {
+		l.attached = true
+		fmt.Fprintln(l.stderr, "landfall: attached: hosts can pull now; the content is brought in behind, also without this command")
+	}
+	l.progress.importing(at)
 }
 
 // send sends a bundle's content to a registry, and tells it, if it is an
@@ -178,10 +195,6 @@ func (registrySite) TrustPolicy(context.Context) (*trust.Policy, error) { return
 
 func (registrySite) TrustState(context.Context) (trust.State, error) { return trust.State{}, nil }
 
-func (registrySite) UpdateTrustState(context.Context, func(trust.State) trust.State) error {
-	return nil
-}
-
 // explain names the file, and writes down what is missing.
 func (l *lander) explain(file string, err error) error {
 	missing := (*bundle.MissingError)(nil)
@@ -202,8 +215,6 @@ func (l *lander) explain(file string, err error) error {
 	}
 	return fmt.Errorf("import %s: %w; %s lists what is missing: bring it with 'landfall bundle create --wants'", file, err, path)
 }
-
-func (registrySite) SetImageVerdicts(context.Context, []trust.ImageVerdict) error { return nil }
 
 // landed is what bundle import prints.
 type landed struct {

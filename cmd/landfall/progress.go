@@ -12,7 +12,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/landfall-dev/landfall/registry"
-	"github.com/landfall-dev/landfall/ui/api"
+	"github.com/landfall-dev/landfall/ui/landing"
 )
 
 // progress counts what a copy does, and shows it where a person watches.
@@ -127,7 +127,7 @@ func (p *progress) at(bytes, total int64) {
 }
 
 // importing moves the bar to where an appliance is.
-func (p *progress) importing(at api.Importing) {
+func (p *progress) importing(at landing.Progress) {
 	p.at(at.Moved, at.Total)
 	p.bytes.Store(at.Moved)
 	p.present.Store(int64(at.Present))

@@ -17,8 +17,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/attach"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/ui"
+	"github.com/landfall-dev/landfall/ui/landing"
 	"github.com/landfall-dev/landfall/ui/observe"
 )
 
@@ -106,7 +108,11 @@ func serve(ctx context.Context, stderr io.Writer, f serveFlags) (err error) {
 	f.keep.Log = log
 	keeping, stop := context.WithCancel(ctx)
 	var upkeep sync.WaitGroup
+	options.View = attach.NewView(s)
+	options.Landing = landing.New(s, options.View, log)
+	defer options.Landing.Close()
 	upkeep.Go(func() { s.Keep(keeping, f.keep) })
+	upkeep.Go(func() { options.Landing.Keep(keeping) })
 	defer upkeep.Wait()
 	defer stop()
 	return ui.NewServer(s, options).Serve(ctx, listeners...)

@@ -26,6 +26,7 @@ import (
 	"github.com/distribution/distribution/v3/registry/api/errcode"
 	"github.com/distribution/distribution/v3/registry/auth"
 
+	"github.com/landfall-dev/landfall/registry/attach"
 	"github.com/landfall-dev/landfall/registry/store"
 )
 
@@ -41,6 +42,8 @@ type Options struct {
 	// ns and aliases. An error that is an auth.Challenge is answered 401 with
 	// its headers, one that wraps registry.ErrDenied 403. Nil allows everything.
 	Access auth.AccessController
+	// View is the store with what is attached to it; nil: the store alone.
+	View *attach.View
 	// ReadTimeout breaks off a push that brings no byte for so long;
 	// DefaultReadTimeout when 0. What has arrived is kept for a resume.
 	ReadTimeout time.Duration
@@ -52,6 +55,7 @@ type Options struct {
 // Engine is the http.Handler for /v2/ and everything below it.
 type Engine struct {
 	store   *store.Store
+	view    *attach.View
 	access  auth.AccessController
 	timeout time.Duration
 	log     *slog.Logger
@@ -59,7 +63,10 @@ type Engine struct {
 
 // New serves s. The store stays the caller's to close, after the server.
 func New(s *store.Store, opts Options) *Engine {
-	e := &Engine{store: s, access: opts.Access, timeout: opts.ReadTimeout, log: opts.Log}
+	e := &Engine{store: s, view: opts.View, access: opts.Access, timeout: opts.ReadTimeout, log: opts.Log}
+	if e.view == nil {
+		e.view = attach.NewView(s)
+	}
 	if e.timeout == 0 {
 		e.timeout = DefaultReadTimeout
 	}

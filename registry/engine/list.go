@@ -22,7 +22,7 @@ func (e *Engine) listTags(w http.ResponseWriter, r *http.Request, t *target) err
 		return err
 	}
 	err = e.find(r, t, func(repository string) error {
-		return p.fill(e.store.Tags(r.Context(), repository, p.last))
+		return p.fill(e.view.Tags(r.Context(), repository, p.last))
 	})
 	if err != nil {
 		return err
@@ -43,7 +43,7 @@ func (e *Engine) listRepositories(w http.ResponseWriter, r *http.Request, t *tar
 	if err != nil {
 		return err
 	}
-	if err := p.fill(e.store.RepositoryPaths(r.Context(), p.last)); err != nil {
+	if err := p.fill(e.view.RepositoryPaths(r.Context(), p.last)); err != nil {
 		return err
 	}
 	p.link(w, r.URL)

@@ -126,7 +126,7 @@ func (e *Engine) storeManifest(r *http.Request, t *target, ref registry.Ref, tag
 		found := e.find(r, t, func(repository string) error {
 			mounted, err := e.store.Mount(r.Context(), ref.Repository, repository, registry.Descriptor{Digest: missing})
 			if err == nil && !mounted {
-				err = registry.ErrNotFound
+				err = e.view.Bring(r.Context(), repository, ref.Repository, missing)
 			}
 			return err
 		})

@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/attach"
 )
 
 // headManifest and getManifest answer with the stored bytes and media type
@@ -25,7 +25,7 @@ func (e *Engine) headManifest(w http.ResponseWriter, r *http.Request, t *target)
 	var d registry.Descriptor
 	err = e.find(r, t, func(repository string) (err error) {
 		ref.Repository = repository
-		d, err = e.store.Resolve(r.Context(), ref)
+		d, err = e.view.Resolve(r.Context(), ref)
 		return err
 	})
 	if err != nil {
@@ -47,7 +47,7 @@ func (e *Engine) getManifest(w http.ResponseWriter, r *http.Request, t *target) 
 	var content []byte
 	err = e.find(r, t, func(repository string) (err error) {
 		ref.Repository = repository
-		d, content, err = e.store.Manifest(r.Context(), ref)
+		d, content, err = e.view.Manifest(r.Context(), ref)
 		return err
 	})
 	if err != nil {
@@ -69,7 +69,7 @@ func (e *Engine) headBlob(w http.ResponseWriter, r *http.Request, t *target) err
 	}
 	var size int64
 	err = e.find(r, t, func(repository string) (err error) {
-		size, err = e.store.StatBlob(r.Context(), repository, d)
+		size, err = e.view.StatBlob(r.Context(), repository, d)
 		return err
 	})
 	if err != nil {
@@ -88,52 +88,51 @@ func (e *Engine) getBlob(w http.ResponseWriter, r *http.Request, t *target) erro
 	if err != nil {
 		return err
 	}
-	var f *os.File
-	var size int64
+	var b attach.Blob
 	err = e.find(r, t, func(repository string) (err error) {
-		f, size, err = e.store.OpenBlob(r.Context(), repository, d)
+		b, err = e.view.OpenBlob(r.Context(), repository, d)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer b.File.Close()
 	if unchanged(r, d) {
-		describe(w.Header(), octetStream, d, size)
+		describe(w.Header(), octetStream, d, b.Size)
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return e.sendBlob(w, r, f, d, size)
+	return e.sendBlob(w, r, b)
 }
 
 // sendBlob writes the blob, or the one range of it that is asked for. The
 // length is announced first, so that a blob which turns out short cuts the
 // connection instead of looking whole. File, limit and a response writer
 // that reads from files let net/http use sendfile.
-func (e *Engine) sendBlob(w http.ResponseWriter, r *http.Request, f *os.File, d digest.Digest, size int64) error {
-	start, n, partial := int64(0), size, false
-	if header := r.Header.Get("Range"); header != "" && rangeHolds(r, d) {
+func (e *Engine) sendBlob(w http.ResponseWriter, r *http.Request, b attach.Blob) error {
+	start, n, partial := int64(0), b.Size, false
+	if header := r.Header.Get("Range"); header != "" && rangeHolds(r, b.Digest) {
 		var ok bool
-		if start, n, partial, ok = parseRange(header, size); !ok {
-			w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
-			return refuse(http.StatusRequestedRangeNotSatisfiable, errcode.ErrorCodeSizeInvalid, "the blob has %d bytes", size)
+		if start, n, partial, ok = parseRange(header, b.Size); !ok {
+			w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(b.Size, 10))
+			return refuse(http.StatusRequestedRangeNotSatisfiable, errcode.ErrorCodeSizeInvalid, "the blob has %d bytes", b.Size)
 		}
 	}
-	if start > 0 {
-		if _, err := f.Seek(start, io.SeekStart); err != nil {
+	if b.Base+start > 0 {
+		if _, err := b.File.Seek(b.Base+start, io.SeekStart); err != nil {
 			return err
 		}
 	}
-	describe(w.Header(), octetStream, d, n)
+	describe(w.Header(), octetStream, b.Digest, n)
 	w.Header()["Accept-Ranges"] = bytesUnit
 	if partial {
-		w.Header().Set("Content-Range", "bytes "+strconv.FormatInt(start, 10)+"-"+strconv.FormatInt(start+n-1, 10)+"/"+strconv.FormatInt(size, 10))
+		w.Header().Set("Content-Range", "bytes "+strconv.FormatInt(start, 10)+"-"+strconv.FormatInt(start+n-1, 10)+"/"+strconv.FormatInt(b.Size, 10))
 		w.WriteHeader(http.StatusPartialContent)
 	}
-	if sent, err := e.copyBlob(w, f, d, n); err != nil && r.Context().Err() == nil {
-		e.log.LogAttrs(r.Context(), slog.LevelWarn, "a blob was not sent whole", slog.String("digest", d.String()),
+	if sent, err := e.copyBlob(w, b, n); err != nil && r.Context().Err() == nil {
+		e.log.LogAttrs(r.Context(), slog.LevelWarn, "a blob was not sent whole", slog.String("digest", b.Digest.String()),
 			slog.Int64("sent", sent), slog.Int64("of", n), slog.Any("err", err))
-		e.store.Suspect(r.Context(), d, f, err)
+		e.view.Suspect(r.Context(), b, err)
 	}
 	return nil
 }
@@ -145,18 +144,18 @@ const heldBack = 64 << 10
 // errFoundDamaged ends the sending of a blob that a scrub found damaged.
 var errFoundDamaged = errors.New("it was found damaged while it was sent")
 
-func (e *Engine) copyBlob(w http.ResponseWriter, f *os.File, d digest.Digest, n int64) (int64, error) {
+func (e *Engine) copyBlob(w http.ResponseWriter, b attach.Blob, n int64) (int64, error) {
 	if n <= heldBack {
-		return io.CopyN(w, f, n)
+		return io.CopyN(w, b.File, n)
 	}
-	sent, err := io.CopyN(w, f, n-heldBack)
+	sent, err := io.CopyN(w, b.File, n-heldBack)
 	if err != nil {
 		return sent, err
 	}
-	if !e.store.Whole(d, f) {
+	if !e.view.Whole(b) {
 		return sent, errFoundDamaged
 	}
-	rest, err := io.CopyN(w, f, heldBack)
+	rest, err := io.CopyN(w, b.File, heldBack)
 	return sent + rest, err
 }
 

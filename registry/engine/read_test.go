@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/landfall-dev/landfall/registry/attach"
 	"github.com/landfall-dev/landfall/registry/store"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -97,7 +98,7 @@ func TestShortBlobIsNeverWhole(t *testing.T) {
 			return
 		}
 		defer f.Close()
-		if err := e.sendBlob(w, r, f, digest.FromString("x"), 200_000); err != nil {
+		if err := e.sendBlob(w, r, attach.Blob{File: f, Size: 200_000, Digest: digest.FromString("x")}); err != nil {
 			t.Error(err)
 		}
 	}))
@@ -133,7 +134,7 @@ func BenchmarkBlob(b *testing.B) {
 				return
 			}
 			defer f.Close()
-			_ = e.sendBlob(w, r, f, digest.FromString("x"), 64<<10)
+			_ = e.sendBlob(w, r, attach.Blob{File: f, Size: 64 << 10, Digest: digest.FromString("x")})
 		}),
 	}
 	for name, handler := range handlers {

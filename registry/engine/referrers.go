@@ -21,7 +21,7 @@ func (e *Engine) listReferrers(w http.ResponseWriter, r *http.Request, t *target
 	}
 	list := []registry.Descriptor{}
 	err = e.find(r, t, func(repository string) error {
-		found, err := e.store.Referrers(r.Context(), repository, subject)
+		found, err := e.view.Referrers(r.Context(), repository, subject)
 		if err == nil && len(found) == 0 {
 			return registry.ErrNotFound
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/opencontainers/go-digest"
 
@@ -69,4 +70,17 @@ func (s *Store) Holdings(ctx context.Context, tell func(Holding)) error {
 		}
 	}
 	return nil
+}
+
+// OpenAnywhere opens the file of a blob of so many bytes, whichever repository
+// has it, for the caller to close.
+func (s *Store) OpenAnywhere(ctx context.Context, d digest.Digest, size int64) (*os.File, error) {
+	missing, err := s.MissingBlobs(ctx, []registry.Descriptor{{Digest: d, Size: size}})
+	if err == nil && len(missing) > 0 {
+		err = fmt.Errorf("blob %s: %w", d, registry.ErrNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.openWhole(ctx, d, size)
 }

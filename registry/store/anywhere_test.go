@@ -101,14 +101,17 @@ func TestTrustIsKept(t *testing.T) {
 	if err := k.MayPush(t.Context()); !errors.Is(err, registry.ErrUntrusted) {
 		t.Error(err)
 	}
+	verdict := trust.ImageVerdict{Repository: "a/b", Digest: digest.FromString("x"), Verified: true}
 	for range 3 {
-		k.must(k.UpdateTrustState(t.Context(), func(s trust.State) trust.State {
+		b, err := k.Batch(t.Context())
+		k.must(err)
+		b.(*batch).Remember(func(s trust.State) trust.State {
 			s.Newest = s.Newest.Add(time.Hour)
 			return s
-		}))
+		}, []trust.ImageVerdict{verdict})
+		k.must(b.Commit(t.Context()))
+		k.must(b.Close())
 	}
-	verdict := trust.ImageVerdict{Repository: "a/b", Digest: digest.FromString("x"), Verified: true}
-	k.must(k.SetImageVerdicts(t.Context(), []trust.ImageVerdict{verdict}))
 	k.must(k.Close())
 	k = openKit(t, dir, Options{})
 	if got, err := k.TrustPolicyText(t.Context()); err != nil || !bytes.Equal(got, text) {

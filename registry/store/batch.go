@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/trust"
 )
 
 // A batch makes its arrivals durable when so many are waiting: enough to share
@@ -36,6 +37,8 @@ type batch struct {
 	manifests []put
 	content   int64 // bytes of manifests
 	tags      []tagged
+	change    func(trust.State) trust.State // of Remember; nil for none
+	images    []trust.ImageVerdict
 }
 
 // waiting is an arrival with the repositories that it has to be in.
@@ -189,6 +192,14 @@ func (b *batch) flushManifests(ctx context.Context) error {
 	return b.store.putManifests(ctx, b.store.db.WriteSoon, group)
 }
 
+// Remember makes Commit change the trust state, and note what was found out about
+// images, in one step with the names.
+func (b *batch) Remember(change func(trust.State) trust.State, images []trust.ImageVerdict) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.change, b.images = change, images
+}
+
 // Commit implements registry.Batch.
 func (b *batch) Commit(ctx context.Context) error {
 	if err := cmp.Or(b.flushBlobs(ctx), b.flushManifests(ctx)); err != nil {
@@ -204,7 +215,10 @@ func (b *batch) Commit(ctx context.Context) error {
 				return named(t.ref.String(), err)
 			}
 		}
-		return nil
+		if b.change == nil {
+			return nil
+		}
+		return cmp.Or(updateTrustState(ctx, tx, b.change), putImageVerdicts(ctx, tx, b.images))
 	})
 	b.store.cache.forget(keys...)
 	if err == nil {

@@ -80,20 +80,17 @@ func (s *Store) TrustState(ctx context.Context) (state trust.State, err error) {
 	return state, err
 }
 
-// UpdateTrustState changes the state in one step. Durable when it returns.
-func (s *Store) UpdateTrustState(ctx context.Context, change func(trust.State) trust.State) error {
-	err := s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error {
-		var state trust.State
-		var content []byte
-		err := tx.QueryRowContext(ctx, `SELECT content FROM documents WHERE name = ?`, trustStateDocument).Scan(&content)
-		if err == nil {
-			err = json.Unmarshal(content, &state)
-		}
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		return putDocumentIn(ctx, tx, trustStateDocument, change(state))
-	})
+// updateTrustState changes the state in a transaction.
+func updateTrustState(ctx context.Context, tx *sql.Tx, change func(trust.State) trust.State) error {
+	var state trust.State
+	var content []byte
+	err := tx.QueryRowContext(ctx, `SELECT content FROM documents WHERE name = ?`, trustStateDocument).Scan(&content)
+	if err == nil {
+		err = json.Unmarshal(content, &state)
+	}
+	if err == nil || errors.Is(err, sql.ErrNoRows) {
+		err = putDocumentIn(ctx, tx, trustStateDocument, change(state))
+	}
 	return named("document "+trustStateDocument, err)
 }
 
@@ -145,26 +142,19 @@ func (s *Store) SiteID(ctx context.Context) (string, error) {
 	return k.ID(), nil
 }
 
-// SetImageVerdicts remembers what was found out about images. Durable when it
-// returns.
-func (s *Store) SetImageVerdicts(ctx context.Context, list []trust.ImageVerdict) error {
-	if len(list) == 0 {
-		return nil
-	}
-	return s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error {
-		for _, v := range list {
-			content, err := json.Marshal(v)
-			if err != nil {
-				return err
-			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO image_verdicts (path, digest, verdict, judged_at) VALUES (?, ?, ?, ?)
-				ON CONFLICT (path, digest) DO UPDATE SET verdict = excluded.verdict, judged_at = excluded.judged_at`,
-				registry.RepositoryPath(v.Repository), v.Digest.String(), string(content), now()); err != nil {
-				return err
-			}
+func putImageVerdicts(ctx context.Context, tx *sql.Tx, list []trust.ImageVerdict) error {
+	for _, v := range list {
+		content, err := json.Marshal(v)
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+		if _, err := tx.ExecContext(ctx, `INSERT INTO image_verdicts (path, digest, verdict, judged_at) VALUES (?, ?, ?, ?)
+			ON CONFLICT (path, digest) DO UPDATE SET verdict = excluded.verdict, judged_at = excluded.judged_at`,
+			registry.RepositoryPath(v.Repository), v.Digest.String(), string(content), now()); err != nil {
+			return named("verdict on "+v.Repository, err)
+		}
+	}
+	return nil
 }
 
 // ImageVerdict is what was found out about an image when it came; ErrNotFound

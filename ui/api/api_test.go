@@ -46,7 +46,7 @@ func newPlace(t *testing.T) *place {
 	if err := registry.Copy(t.Context(), p.store, p.Fixture, p.Graph, registry.CopyOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	p.server = httptest.NewServer(api.Handler(p.store, nil))
+	p.server = httptest.NewServer(api.Handler(p.store, api.Options{}))
 	t.Cleanup(func() {
 		p.server.Close()
 		if err := p.store.Close(); err != nil {
@@ -185,7 +185,7 @@ func TestErrors(t *testing.T) {
 		{errors.New("something else"), 500},
 	} {
 		answer := httptest.NewRecorder()
-		handler := api.Handler(failing{err: c.err}, nil)
+		handler := api.Handler(failing{err: c.err}, api.Options{})
 		handler.ServeHTTP(answer, httptest.NewRequest("POST", "/api/v1/content/undo", nil))
 		if answer.Code != c.status || answer.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("%v: %d %v, want %d", c.err, answer.Code, answer.Header(), c.status)
@@ -249,7 +249,7 @@ func (s slow) Scrub(ctx context.Context, opts store.ScrubOptions) (*store.Scrubb
 func TestDisconnect(t *testing.T) {
 	t.Parallel()
 	site := slow{began: make(chan struct{}), ended: make(chan struct{})}
-	server := httptest.NewServer(api.Handler(site, nil))
+	server := httptest.NewServer(api.Handler(site, api.Options{}))
 	defer server.Close()
 	c := newClient(t, api.ClientOptions{Server: server.URL})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -388,10 +388,10 @@ func TestReached(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	local := &httptest.Server{Listener: l, Config: &http.Server{Handler: api.Handler(p.store, nil)}}
+	local := &httptest.Server{Listener: l, Config: &http.Server{Handler: api.Handler(p.store, api.Options{})}}
 	local.Start()
 	defer local.Close()
-	secure := httptest.NewTLSServer(api.Handler(p.store, nil))
+	secure := httptest.NewTLSServer(api.Handler(p.store, api.Options{}))
 	secure.Config.ErrorLog = nil
 	defer secure.Close()
 	ca := filepath.Join(t.TempDir(), "ca.pem")

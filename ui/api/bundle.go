@@ -9,14 +9,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
-	"sync"
 	"syscall"
-	"time"
 
 	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/registry"
-	"github.com/landfall-dev/landfall/registry/trust"
+	"github.com/landfall-dev/landfall/ui/landing"
 )
 
 // ErrUnseen says that the appliance does not see the file that the client means.
@@ -29,86 +26,46 @@ type importRequest struct {
 	Path   string `json:"path"`
 	Device uint64 `json:"device"`
 	Inode  uint64 `json:"inode"`
-	LandRequest
+	landing.Request
 }
 
-// LandRequest says how a bundle lands.
-type LandRequest struct {
-	Keys     []string `json:"keys,omitempty"` // PEM; when there are any, only their signatures count
-	Override string   `json:"override,omitempty"`
+// Lander lands bundles from files of this machine.
+type Lander interface {
+	// Land closes r.
+	Land(ctx context.Context, r *bundle.Reader, path string, request landing.Request, tell func(landing.Progress)) (*landing.Progress, error)
 }
 
-// Options are those of bundle.Land.
-func (l LandRequest) Options() (o bundle.LandOptions, err error) {
-	for _, text := range l.Keys {
-		k, err := trust.ParseKey([]byte(text))
-		if err != nil {
-			return o, err
-		}
-		o.Keys = append(o.Keys, k)
-	}
-	o.Override = l.Override
-	return o, nil
-}
-
-// landing is a site that bundles land in.
-type landing interface {
-	registry.Writer
-	bundle.Site
-}
-
-// Importing is how far an import is.
-type Importing struct {
-	Total   int64          `json:"total"`             // bytes that the site misses
-	Moved   int64          `json:"moved"`             // of these
-	Present int            `json:"present"`           // blobs and manifests that it has
-	Verdict *trust.Verdict `json:"verdict,omitempty"` // at the end
-}
-
-// tellEvery is how often a stream says how far it is.
-const tellEvery = 200 * time.Millisecond
-
-// importBundle streams a bundle from a file of this machine into the store. It
-// leaves a processor to the site's clients.
-func importBundle(dst landing) http.HandlerFunc {
+// importBundle streams a bundle from a file of this machine into the store.
+func importBundle(l Lander) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		f, opts, err := openForImport(r)
+		b, request, err := openForImport(r)
 		if err != nil {
 			refuse(w, err)
 			return
 		}
-		defer f.Close()
-		stream(w, func(tell func(Importing)) (*Importing, error) {
-			p := &importing{tell: tell}
-			opts.Copy = registry.CopyOptions{Progress: p.event, Jobs: max(1, runtime.NumCPU()-1)}
-			var err error
-			p.at.Verdict, err = bundle.Land(r.Context(), dst, dst, f, opts)
-			return &p.at, err
+		stream(w, func(tell func(landing.Progress)) (*landing.Progress, error) {
+			return l.Land(r.Context(), b, request.Path, request.Request, tell)
 		})
 	}
 }
 
 // openForImport opens what a request of this machine means.
-func openForImport(r *http.Request) (b *bundle.Reader, opts bundle.LandOptions, err error) {
+func openForImport(r *http.Request) (b *bundle.Reader, request importRequest, err error) {
 	if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); !ok || a.Network() != "unix" {
-		return nil, opts, fmt.Errorf("%w: files of the appliance are imported by commands on its own machine", registry.ErrDenied)
+		return nil, request, fmt.Errorf("%w: files of the appliance are imported by commands on its own machine", registry.ErrDenied)
 	}
-	var request importRequest
 	if err := decode(r, &request); err != nil {
-		return nil, opts, err
+		return nil, request, err
 	}
 	if !filepath.IsAbs(request.Path) {
-		return nil, opts, fmt.Errorf("%w: path %q is not absolute", registry.ErrInvalid, request.Path)
-	}
-	if opts, err = request.Options(); err != nil {
-		return nil, opts, err
+		return nil, request, fmt.Errorf("%w: path %q is not absolute", registry.ErrInvalid, request.Path)
 	}
 	device, inode, err := identify(request.Path)
 	if err != nil || device != request.Device || inode != request.Inode {
-		return nil, opts, fmt.Errorf("%s: %w: %w", request.Path, registry.ErrNotFound, cmp.Or(err, ErrUnseen))
+		return nil, request, fmt.Errorf("%s: %w: %w", request.Path, registry.ErrNotFound, cmp.Or(err, ErrUnseen))
 	}
 	b, err = bundle.Open(request.Path)
-	return b, opts, err
+	return b, request, err
 }
 
 // identify tells files apart whatever they are called.
@@ -129,39 +86,14 @@ func identify(path string) (device, inode uint64, err error) {
 	return s.Dev, s.Ino, nil
 }
 
-// importing counts what an import does and tells of it now and then.
-type importing struct {
-	mu   sync.Mutex // protects the fields below, and is held around tell
-	at   Importing
-	told time.Time
-	tell func(Importing)
-}
-
-func (p *importing) event(e registry.Event) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch e.Kind {
-	case registry.Planned:
-		p.at.Total = e.Bytes
-	case registry.Advanced:
-		p.at.Moved += e.Bytes
-	case registry.Skipped:
-		p.at.Present++
-	}
-	if time.Since(p.told) > tellEvery {
-		p.told = time.Now()
-		p.tell(p.at)
-	}
-}
-
 // ImportBundle lets an appliance on this machine import a file. ErrUnseen when
 // it cannot: then the content has to be sent to it.
-func (c *Client) ImportBundle(ctx context.Context, path string, land LandRequest, tell func(Importing)) (*Importing, error) {
+func (c *Client) ImportBundle(ctx context.Context, path string, land landing.Request, tell func(landing.Progress)) (*landing.Progress, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	request := importRequest{Path: path, LandRequest: land}
+	request := importRequest{Path: path, Request: land}
 	if request.Device, request.Inode, err = identify(path); err != nil {
 		return nil, err
 	}
@@ -172,5 +104,5 @@ func (c *Client) ImportBundle(ctx context.Context, path string, land LandRequest
 	if err != nil {
 		return nil, err
 	}
-	return read[Importing, Importing](ctx, c, answer, tell)
+	return read[landing.Progress, landing.Progress](ctx, c, answer, tell)
 }

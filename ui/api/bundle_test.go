@@ -15,9 +15,11 @@ import (
 
 	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/attach"
 	"github.com/landfall-dev/landfall/registry/registrytest"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/ui/api"
+	"github.com/landfall-dev/landfall/ui/landing"
 )
 
 // newBundle makes a bundle of the fixture's content.
@@ -45,14 +47,15 @@ func newEmptySite(t *testing.T) (s *store.Store, local, far *api.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	lander := landing.New(s, attach.NewView(s), nil)
 	socket := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	servers := []*httptest.Server{
-		{Listener: l, Config: &http.Server{Handler: api.Handler(s, nil)}},
-		httptest.NewUnstartedServer(api.Handler(s, nil)),
+		{Listener: l, Config: &http.Server{Handler: api.Handler(s, api.Options{Lander: lander})}},
+		httptest.NewUnstartedServer(api.Handler(s, api.Options{Lander: lander})),
 	}
 	for _, server := range servers {
 		server.Start()
@@ -61,6 +64,7 @@ func newEmptySite(t *testing.T) (s *store.Store, local, far *api.Client) {
 		for _, server := range servers {
 			server.Close()
 		}
+		lander.Close()
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
@@ -74,15 +78,15 @@ func TestImportBundle(t *testing.T) {
 	f := registrytest.NewFixture(t)
 	path := newBundle(t, f)
 	s, local, _ := newEmptySite(t)
-	var told []api.Importing
-	done, err := local.ImportBundle(t.Context(), path, api.LandRequest{}, func(at api.Importing) { told = append(told, at) })
+	var told []landing.Progress
+	done, err := local.ImportBundle(t.Context(), path, landing.Request{}, func(at landing.Progress) { told = append(told, at) })
 	if must(t, done, err); done.Moved == 0 || done.Moved != done.Total || done.Present != 0 || len(told) == 0 {
 		t.Errorf("%+v, told %+v", done, told)
 	}
 	if d, err := s.Resolve(t.Context(), app); err != nil || d.Digest != f.Index.Digest {
 		t.Errorf("%+v, %v", d, err)
 	}
-	again, err := local.ImportBundle(t.Context(), path, api.LandRequest{}, nil)
+	again, err := local.ImportBundle(t.Context(), path, landing.Request{}, nil)
 	if must(t, again, err); again.Moved != 0 || again.Present == 0 {
 		t.Errorf("%+v the second time", again)
 	}
@@ -120,7 +124,7 @@ func TestImportBundleRefused(t *testing.T) {
 		{"cut off", local, file(content[:len(content)-512]), registry.ErrSize},
 		{"damaged", local, file(flipped), registry.ErrDigest},
 	} {
-		if _, err := c.client.ImportBundle(t.Context(), c.path, api.LandRequest{}, nil); !errors.Is(err, c.want) {
+		if _, err := c.client.ImportBundle(t.Context(), c.path, landing.Request{}, nil); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
@@ -140,7 +144,7 @@ func TestImportBundleUnseen(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/api/v1/bundles/import", strings.NewReader(body))
 		local := &net.UnixAddr{Name: "s", Net: "unix"}
 		answer := httptest.NewRecorder()
-		api.Handler(p.store, nil).ServeHTTP(answer, r.WithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, local)))
+		api.Handler(p.store, api.Options{Lander: landing.New(p.store, attach.NewView(p.store), nil)}).ServeHTTP(answer, r.WithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, local)))
 		if answer.Code != want {
 			t.Errorf("%s: %d, want %d: %s", body, answer.Code, want, answer.Body)
 		}

@@ -24,15 +24,22 @@ const (
 	typeBytes  = "application/octet-stream"
 )
 
+// Options of a Handler. The zero value is the default.
+type Options struct {
+	// Lander lands bundles; nil: that is not offered.
+	Lander Lander
+	// Ending is closed when the appliance ends: then what only lasts as long ends.
+	Ending <-chan struct{}
+}
+
 // Handler serves a site below /api/v1/. Requests that a browser sends for
 // another page are refused.
-// What only lasts as long as the appliance ends with ending.
-func Handler(s Site, ending <-chan struct{}) http.Handler {
+func Handler(s Site, opts Options) http.Handler {
 	h := &handler{s}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/content/hold", hold(s, ending))
-	if dst, ok := s.(landing); ok {
-		mux.HandleFunc("POST /api/v1/bundles/import", importBundle(dst))
+	mux.HandleFunc("GET /api/v1/content/hold", hold(s, opts.Ending))
+	if opts.Lander != nil {
+		mux.HandleFunc("POST /api/v1/bundles/import", importBundle(opts.Lander))
 	}
 	if t, ok := s.(teller); ok {
 		mux.HandleFunc("GET /api/v1/receipt", func(w http.ResponseWriter, r *http.Request) {

@@ -139,13 +139,6 @@ func (c *Client) TrustState(ctx context.Context) (s trust.State, err error) {
 	return s, c.call(ctx, http.MethodGet, "trust/state", nil, &s)
 }
 
-// UpdateTrustState does nothing: an appliance moves its state by itself, when it
-// lands a bundle.
-func (c *Client) UpdateTrustState(context.Context, func(trust.State) trust.State) error { return nil }
-
-// SetImageVerdicts does nothing, for the same reason.
-func (c *Client) SetImageVerdicts(context.Context, []trust.ImageVerdict) error { return nil }
-
 // SiteID implements Truster.
 func (c *Client) SiteID(ctx context.Context) (string, error) {
 	var s siteAnswer
