@@ -4,7 +4,7 @@ GOFLAGS += -p=2
 export GOFLAGS
 export CGO_ENABLED = 0
 BUILD    = $(GO) build -trimpath -ldflags='-s -w'
-MODULES  = . test test/bench
+MODULES  = . test test/bench test/cosign
 LINT     = $(GO) tool -modfile=tools/go.mod golangci-lint
 FUZZTIME ?= 10s
 
@@ -28,6 +28,7 @@ test: build
 
 e2e: build
 	cd test && LANDFALL_BIN=$(CURDIR)/bin/landfall $(GO) test -count=1 -timeout 20m ./...
+	cd test/cosign && LANDFALL_BIN=$(CURDIR)/bin/landfall $(GO) test -count=1 -timeout 20m ./...
 
 check: format lint test fuzz
 

@@ -152,7 +152,7 @@ func (v *View) Manifest(ctx context.Context, ref registry.Ref) (registry.Descrip
 		return d, content, err
 	}
 	byDigest.Repository = m.names[registry.RepositoryPath(ref.Repository)]
-	if d, content, err = m.Medium.Manifest(ctx, byDigest); err != nil {
+	if d, content, err = m.Manifest(ctx, byDigest); err != nil {
 		m.lost(err)
 		return v.Manifest(ctx, ref) // as it is without the medium
 	}

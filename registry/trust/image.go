@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/json"
 	"errors"
@@ -66,7 +64,7 @@ type simplePayload struct {
 // VerifySimple proves that a simple signing document is about an image and
 // signed by the key.
 func (k Key) VerifySimple(image digest.Digest, payload, signature []byte) error {
-	if !k.signed(payload, signature) {
+	if !k.signedImage(payload, signature) {
 		return errSignature
 	}
 	var p simplePayload
@@ -79,18 +77,12 @@ func (k Key) VerifySimple(image digest.Digest, payload, signature []byte) error 
 	return nil
 }
 
-// signed takes both forms of Ed25519: which one cosign makes depends on its version.
-func (k Key) signed(payload, signature []byte) bool {
-	switch public := k.public.(type) {
-	case *ecdsa.PublicKey:
-		sum := sha256.Sum256(payload)
-		return ecdsa.VerifyASN1(public, sum[:], signature)
-	case ed25519.PublicKey:
-		sum := sha512.Sum512(payload)
-		return ed25519.Verify(public, payload, signature) ||
-			ed25519.VerifyWithOptions(public, sum[:], signature, &ed25519.Options{Hash: crypto.SHA512}) == nil
-	}
-	return false
+// signedImage takes both forms of Ed25519: which one cosign makes depends on its
+// version.
+func (k Key) signedImage(payload, signature []byte) bool {
+	public, ok := k.public.(ed25519.PublicKey)
+	sum := sha512.Sum512(payload)
+	return k.signed(payload, signature) || ok && ed25519.VerifyWithOptions(public, sum[:], signature, &ed25519.Options{Hash: crypto.SHA512}) == nil
 }
 
 // envelope is what of a Sigstore bundle with a DSSE envelope counts.
@@ -135,7 +127,7 @@ func (k Key) VerifyBundle(image digest.Digest, bundle []byte) error {
 	signed := preAuthentication(e.DSSE.PayloadType, e.DSSE.Payload)
 	valid := false
 	for _, s := range e.DSSE.Signatures {
-		valid = valid || k.signed(signed, s.Sig)
+		valid = valid || k.signedImage(signed, s.Sig)
 	}
 	if !valid {
 		return errSignature

@@ -7,7 +7,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,12 +19,11 @@ import (
 type Signature struct {
 	KeyID string
 	// Bundle is a Sigstore bundle of version 0.3 with a message signature and a
-	// public key's hint: what `cosign verify-blob --key` takes. The signature is
-	// ECDSA over SHA-256 in ASN.1 DER, or Ed25519ph (RFC 8032, 5.1).
+	// public key's hint: what `cosign verify-blob --key` takes.
 	Bundle []byte
-	// Raw is the signature alone: the same for ECDSA, what `openssl dgst -sha256`
-	// verifies; for Ed25519 that of RFC 8032 without a prehash, what `openssl
-	// pkeyutl -rawin` verifies.
+	// Raw is the signature alone: ECDSA over SHA-256 in ASN.1 DER, which `openssl
+	// dgst -sha256` verifies, or Ed25519 (RFC 8032, 5.1.6, without a prehash),
+	// which `openssl pkeyutl -rawin` verifies.
 	Raw []byte
 }
 
@@ -60,37 +58,21 @@ type (
 
 // Sign signs payload.
 func (k *PrivateKey) Sign(payload []byte) (Signature, error) {
-	signed, digest := k.digest(payload)
-	signature, err := k.signer.Sign(rand.Reader, signed, k.options())
+	sum := sha256.Sum256(payload)
+	signed, options := sum[:], crypto.SignerOpts(crypto.SHA256)
+	if k.Kind() == Ed25519 {
+		signed, options = payload, crypto.Hash(0)
+	}
+	raw, err := k.signer.Sign(rand.Reader, signed, options)
 	if err != nil {
 		return Signature{}, fmt.Errorf("sign with key %s: %w", k.ID(), err)
 	}
-	s := Signature{KeyID: k.ID(), Raw: signature}
-	if k.Kind() == Ed25519 {
-		if s.Raw, err = k.signer.Sign(rand.Reader, payload, crypto.Hash(0)); err != nil {
-			return Signature{}, fmt.Errorf("sign with key %s: %w", k.ID(), err)
-		}
-	}
-	s.Bundle, err = json.Marshal(sigstoreBundle{bundleType, verificationMaterial{publicKeyHint{k.ID()}}, messageSignature{digest, signature}})
-	return s, err
+	bundle, err := json.Marshal(sigstoreBundle{bundleType, verificationMaterial{publicKeyHint{k.ID()}}, messageSignature{messageDigest{digestName, sum[:]}, raw}})
+	return Signature{k.ID(), bundle, raw}, err
 }
 
-// digest is what is signed of a payload, and how a bundle states it.
-func (k Key) digest(payload []byte) (signed []byte, stated messageDigest) {
-	if k.Kind() == Ed25519 {
-		sum := sha512.Sum512(payload)
-		return sum[:], messageDigest{"SHA2_512", sum[:]}
-	}
-	sum := sha256.Sum256(payload)
-	return sum[:], messageDigest{"SHA2_256", sum[:]}
-}
-
-func (k Key) options() crypto.SignerOpts {
-	if k.Kind() == Ed25519 {
-		return &ed25519.Options{Hash: crypto.SHA512}
-	}
-	return crypto.SHA256
-}
+// digestName is SHA-256 in Sigstore bundles.
+const digestName = "SHA2_256"
 
 // parseSignature reads a Sigstore bundle of the form that Sign writes.
 func parseSignature(content []byte) (*sigstoreBundle, error) {
@@ -124,23 +106,21 @@ func (k Key) Verify(payload []byte, s Signature) error {
 	if s.KeyID != k.ID() || b.VerificationMaterial.PublicKey.Hint != k.ID() {
 		return fmt.Errorf("it says key %.40q: %w", b.VerificationMaterial.PublicKey.Hint, errSignature)
 	}
-	signed, stated := k.digest(payload)
-	if have := b.MessageSignature.MessageDigest; have.Algorithm != stated.Algorithm || !bytes.Equal(have.Digest, stated.Digest) {
-		return errSignature
-	}
-	if !k.valid(payload, signed, b.MessageSignature.Signature, s.Raw) {
+	m, sum := b.MessageSignature, sha256.Sum256(payload)
+	if m.MessageDigest.Algorithm != digestName || !bytes.Equal(m.MessageDigest.Digest, sum[:]) || !bytes.Equal(m.Signature, s.Raw) || !k.signed(payload, s.Raw) {
 		return errSignature
 	}
 	return nil
 }
 
-// valid checks both forms; for ECDSA they are the same.
-func (k Key) valid(payload, signed, prehashed, raw []byte) bool {
+// signed reports whether a signature is this key's of payload.
+func (k Key) signed(payload, signature []byte) bool {
 	switch public := k.public.(type) {
 	case *ecdsa.PublicKey:
-		return bytes.Equal(prehashed, raw) && ecdsa.VerifyASN1(public, signed, raw)
+		sum := sha256.Sum256(payload)
+		return ecdsa.VerifyASN1(public, sum[:], signature)
 	case ed25519.PublicKey:
-		return ed25519.VerifyWithOptions(public, signed, prehashed, &ed25519.Options{Hash: crypto.SHA512}) == nil && ed25519.Verify(public, payload, raw)
+		return ed25519.Verify(public, payload, signature)
 	}
 	return false
 }

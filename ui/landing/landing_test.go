@@ -44,7 +44,7 @@ func newAppliance(t *testing.T, dir string) *appliance {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		a.Registry.Close()
+		a.Close()
 		server.Close()
 		a.landing.Close()
 		s.Close()
