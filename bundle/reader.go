@@ -28,8 +28,7 @@ type Reader struct {
 	name   string // of the file, for messages
 	source io.ReaderAt
 	file   *os.File        // nil when the source is somebody else's
-	large  io.ReaderAt     // the source again, for payloads that are read once
-	direct *durable.Source // large, when it is to be closed
+	direct *durable.Source // the source again, for payloads that are read once
 
 	signed     []byte // the header's bytes
 	signatures []trust.Signature
@@ -69,13 +68,12 @@ func Open(path string) (*Reader, error) {
 	}
 	r.file = f
 	r.direct = durable.NewSource(f)
-	r.large = r.direct
 	return r, nil
 }
 
 // NewReader is Open for bytes that are not a file of their own.
 func NewReader(name string, source io.ReaderAt, size int64) (*Reader, error) {
-	r := &Reader{name: name, source: source, large: source}
+	r := &Reader{name: name, source: source}
 	if err := r.open(size); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -316,8 +314,17 @@ func (r *Reader) Blob(_ context.Context, repository string, d registry.Descripto
 	if err := r.compareFrame(e); err != nil {
 		return nil, fmt.Errorf("%s: %w", r.name, err)
 	}
-	return registry.VerifyReadCloser(io.NopCloser(io.NewSectionReader(r.large, e.offset, e.size)), d), nil
+	var payload io.Reader = io.NewSectionReader(r.source, e.offset, e.size)
+	if r.direct != nil {
+		payload = r.direct.Section(e.offset, e.size)
+	}
+	return verified{registry.NewVerifyReader(payload, d)}, nil
 }
+
+// verified is a payload on its way, which holds nothing to be closed.
+type verified struct{ *registry.VerifyReader }
+
+func (verified) Close() error { return nil }
 
 // Referrers implements registry.Reader.
 func (r *Reader) Referrers(_ context.Context, repository string, subject digest.Digest) ([]registry.Descriptor, error) {

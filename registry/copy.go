@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 
@@ -373,6 +374,21 @@ func (c *countingReader) Read(p []byte) (int, error) {
 // Unverified lets a writer that proves d itself skip the source's own proof.
 func (c *countingReader) Unverified(d Descriptor) io.Reader {
 	return &countingReader{r: Unverified(c.r, d), what: c.what, advanced: c.advanced}
+}
+
+// CloneTo implements Cloner, if what it counts can.
+func (c *countingReader) CloneTo(f *os.File) (bool, error) {
+	from, ok := c.r.(Cloner)
+	if !ok {
+		return false, nil
+	}
+	done, err := from.CloneTo(f)
+	if done {
+		if info, err := f.Stat(); err == nil {
+			c.advanced(info.Size())
+		}
+	}
+	return done, err
 }
 
 // ReadBlob reads a whole blob into memory; for blobs known to be small.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"os"
 )
 
 // VerifyReader passes bytes on and fails before io.EOF when they are not
@@ -105,6 +106,13 @@ func (v *VerifyReader) Unverified(d Descriptor) io.Reader {
 		return v
 	}
 	return v.source
+}
+
+// Cloner is a reader whose content can become a file's without being read.
+type Cloner interface {
+	// CloneTo does so to an empty file, and reports whether it did. The content is
+	// not proven by that.
+	CloneTo(f *os.File) (bool, error)
 }
 
 // VerifyReadCloser is a VerifyReader that closes what it reads from.

@@ -27,6 +27,11 @@ func openDirect(f *os.File, flag int) *os.File {
 	return os.NewFile(uintptr(fd), f.Name())
 }
 
+// cloneRange shares blocks of a file with the start of another.
+func cloneRange(to, from *os.File, offset, n int64) error {
+	return unix.IoctlFileCloneRange(int(to.Fd()), &unix.FileCloneRange{Src_fd: int64(from.Fd()), Src_offset: uint64(offset), Src_length: uint64(n)})
+}
+
 func syncData(f *os.File) error {
 	for {
 		if err := unix.Fdatasync(int(f.Fd())); err != unix.EINTR {

@@ -16,6 +16,8 @@ type Source struct {
 	file   *os.File
 	direct atomic.Pointer[os.File] // nil: not possible
 	opened *os.File                // what direct was at first
+
+	unclonable atomic.Bool // its blocks cannot be shared with those who asked
 }
 
 // NewSource reads from f, which stays the caller's to close after Close.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -74,14 +75,32 @@ func (s *Store) receive(ctx context.Context, d registry.Descriptor, r io.Reader)
 	if err != nil {
 		return nil, registry.DiskError(err)
 	}
-	a, w := &arrival{digest: d.Digest, size: d.Size, file: f}, durable.NewWriter(f, 0)
-	err = registry.Prove(registry.Unverified(r, d), d, func(r io.Reader, proof io.Writer) error { return w.Fill(ctx, r, proof, nil) })
-	if err != nil {
+	a := &arrival{digest: d.Digest, size: d.Size, file: f}
+	if err := a.fill(ctx, d, registry.Unverified(r, d)); err != nil {
 		a.discard()
 		return nil, registry.DiskError(err)
 	}
-	w.Flush()
 	return a, nil
+}
+
+// fill brings the bytes into the file, and proves what is there then.
+func (a *arrival) fill(ctx context.Context, d registry.Descriptor, r io.Reader) error {
+	if c, ok := r.(registry.Cloner); ok {
+		if cloned, err := c.CloneTo(a.file); cloned || err != nil {
+			return cmp.Or(err, a.prove(ctx, d))
+		}
+	}
+	w := durable.NewWriter(a.file, 0)
+	err := registry.Prove(r, d, func(r io.Reader, proof io.Writer) error { return w.Fill(ctx, r, proof, nil) })
+	w.Flush()
+	return err
+}
+
+// prove reads a file that came without being read. What it was made of can
+// change: the file cannot.
+func (a *arrival) prove(ctx context.Context, d registry.Descriptor) error {
+	defer durable.Forget(a.file)
+	return durable.Copy(ctx, io.Discard, registry.NewVerifyReader(io.NewSectionReader(a.file, 0, d.Size+1), d))
 }
 
 // discard lets go of the temporary file; its name may be somebody else's once
