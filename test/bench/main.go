@@ -3,11 +3,11 @@
 // prints them as a Markdown table. It never judges by its exit code: a missed
 // target is a line of the table.
 //
-//	go run . [import|create|get|distribution|large|busy|all] [--quick] [--dir DIR] [--keep DIR] [--pairs N]
+//	go run . [import|create|get|distribution|large|busy|thin|reflink|attach|all] [--quick] [--dir DIR] [--keep DIR] [--pairs N]
 //
 // It drives the real binary: $LANDFALL_BIN, or one built from ../.. . It wants
-// a quiet machine, root (to drop the page cache), skopeo, strace and 20 GiB of
-// free disk below DIR; --quick wants 2 GiB and gives figures that only show
+// a quiet machine, root (to drop the page cache), skopeo, strace, xfsprogs, btrfs-progs and 64 GiB
+// of free disk below DIR; --quick wants 2 GiB and gives figures that only show
 // that it works.
 //
 // A part measures one promise. A side is one of the programs compared in it. A
@@ -77,6 +77,7 @@ var parts = []struct {
 }{
 	{"import", (*bench).imports}, {"create", (*bench).creates}, {"get", (*bench).gets},
 	{"distribution", (*bench).distributions}, {"large", (*bench).larges}, {"busy", (*bench).busies},
+	{"thin", (*bench).thins}, {"reflink", (*bench).reflinks}, {"attach", (*bench).attaches},
 }
 
 func partNames() []string {
