@@ -31,6 +31,7 @@ type Rememberer interface {
 type LandOptions struct {
 	Keys     []trust.Key // when there are any, only their signatures count
 	Override string      // why to let in what is old or expired
+	Verify   bool        // prove every byte before anything is brought in
 	Copy     registry.CopyOptions
 }
 
@@ -70,7 +71,9 @@ func Admit(ctx context.Context, site Site, r *Reader, opts LandOptions) (*Admiss
 	if a.Completed, err = complete(ctx, site, r); err != nil {
 		return nil, err
 	}
-	a.images, err = judgeImages(ctx, policy, a.Completed, a.Verdict.Now)
+	if a.images, err = judgeImages(ctx, policy, a.Completed, a.Verdict.Now); err == nil && opts.Verify {
+		err = r.Verify(ctx, nil)
+	}
 	return a, err
 }
 

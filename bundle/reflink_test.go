@@ -1,13 +1,16 @@
 package bundle_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/registrytest"
 	"github.com/landfall-dev/landfall/registry/store"
@@ -84,10 +87,43 @@ func TestReflink(t *testing.T) {
 				t.Errorf("%d bytes more are used for %d of content", more, size)
 			}
 			holds(t, s, g)
+			other, err := store.Open(t.Context(), filepath.Join(dir, "other"), store.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer other.Close()
+			r := open(t, path)
+			if _, err := bundle.Land(t.Context(), other, other, r, bundle.LandOptions{Verify: true}); err != nil {
+				t.Fatal(err)
+			}
+			holds(t, other, g)
+			changedSince(t, filepath.Join(dir, "third"), path, r)
 			report, err := s.Scrub(t.Context(), store.ScrubOptions{Fresh: true})
 			if err != nil || len(report.Damaged) != 0 {
 				t.Errorf("%+v, %v", report, err)
 			}
 		})
+	}
+}
+
+// changedSince: what was proven counts no more when the file has changed.
+func changedSince(t *testing.T, dir, path string, r *bundle.Reader) {
+	t.Helper()
+	b := slices.MaxFunc(r.Header().Blobs, func(a, b bundle.Blob) int { return int(a.Size - b.Size) })
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err == nil {
+		_, err = f.WriteAt([]byte("changed"), b.Offset+1000)
+		f.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), dir, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := bundle.Land(t.Context(), s, s, r, bundle.LandOptions{}); !errors.Is(err, registry.ErrDigest) {
+		t.Errorf("a file that was changed since it was proven: %v", err)
 	}
 }

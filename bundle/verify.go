@@ -15,8 +15,16 @@ import (
 
 // Verify reads every byte of an open bundle once and proves it. All damage is
 // reported, joined. progress is told of each payload that was read; nil for
-// silence.
+// silence. What is imported from the same Reader afterwards by sharing blocks is
+// not read again, unless the file has changed.
 func (r *Reader) Verify(ctx context.Context, progress func(bytes int64)) error {
+	if r.direct == nil {
+		return r.verify(ctx, progress)
+	}
+	return r.direct.Prove(func() error { return r.verify(ctx, progress) })
+}
+
+func (r *Reader) verify(ctx context.Context, progress func(bytes int64)) error {
 	if progress == nil {
 		progress = func(int64) {}
 	}

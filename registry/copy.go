@@ -391,6 +391,12 @@ func (c *countingReader) CloneTo(f *os.File) (bool, error) {
 	return done, err
 }
 
+// Proven implements Cloner.
+func (c *countingReader) Proven() bool {
+	from, ok := c.r.(Cloner)
+	return ok && from.Proven()
+}
+
 // ReadBlob reads a whole blob into memory; for blobs known to be small.
 func ReadBlob(ctx context.Context, src Reader, repository string, d Descriptor) ([]byte, error) {
 	r, err := src.Blob(ctx, repository, d)

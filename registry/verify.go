@@ -113,6 +113,9 @@ type Cloner interface {
 	// CloneTo does so to an empty file, and reports whether it did. The content is
 	// not proven by that.
 	CloneTo(f *os.File) (bool, error)
+	// Proven reports whether the content was proven before and has not changed
+	// since, as far as its file's times tell.
+	Proven() bool
 }
 
 // VerifyReadCloser is a VerifyReader that closes what it reads from.

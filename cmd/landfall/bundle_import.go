@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/remote"
+	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/registry/trust"
 	"github.com/landfall-dev/landfall/ui/api"
 	"github.com/landfall-dev/landfall/ui/landing"
@@ -34,6 +36,7 @@ func newBundleImport() *cobra.Command {
 	l.siteFlags = addSiteFlags(c)
 	c.Flags().StringArrayVar(&l.keys, "key", nil, "let it in only if this public `key` file has signed; may be repeated")
 	c.Flags().StringVar(&l.request.Override, "override", "", "let an expired, old or earlier bundle in, and remember `why`")
+	c.Flags().BoolVar(&l.request.Verify, "verify", false, "prove every byte of the bundle before anything is brought in")
 	c.Flags().BoolVar(&l.request.Attach, "attach", false, "let hosts pull at once, while the content is brought in; an appliance does so with every signed bundle")
 	c.Flags().StringVar(&l.wants, "wants-file", "", "where to write what is missing (default NAME.wants.json, here)")
 	asJSON := jsonFlag(c)
@@ -51,7 +54,7 @@ func newBundleImport() *cobra.Command {
 		for _, warning := range verdict.Warnings {
 			fmt.Fprintf(c.ErrOrStderr(), "landfall: %s: %s\n", args[0], warning)
 		}
-		return printImported(c, landed{args[0], header.ID, l.progress.moved(), l.progress.skipped(), header.Names, verdict}, *asJSON)
+		return printImported(c, landed{args[0], header.ID, l.progress.moved(), l.progress.skipped(), header.Names, l.took, verdict}, *asJSON)
 	}
 	return c
 }
@@ -65,6 +68,14 @@ type lander struct {
 	progress *progress
 	stderr   io.Writer
 	attached bool
+	took     took
+}
+
+// took is how long the parts of a landing took, in seconds; 0 where it is not
+// known.
+type took struct {
+	Judging float64 `json:"judging"` // with --verify, proving too
+	Landing float64 `json:"landing"`
 }
 
 func (l *lander) readKeys() error {
@@ -114,10 +125,23 @@ func (l *lander) copy(ctx context.Context, r *bundle.Reader) (*trust.Verdict, er
 		return nil, err
 	}
 	if s != nil {
-		verdict, err := bundle.Land(ctx, s, s, r, opts)
+		verdict, err := l.landHere(ctx, s, r, opts)
 		return verdict, errors.Join(err, s.Close())
 	}
 	return l.send(ctx, server, r, opts)
+}
+
+func (l *lander) landHere(ctx context.Context, s *store.Store, r *bundle.Reader, opts bundle.LandOptions) (*trust.Verdict, error) {
+	began := time.Now()
+	a, err := bundle.Admit(ctx, s, r, opts)
+	if err != nil {
+		return nil, err
+	}
+	l.took.Judging = time.Since(began).Seconds()
+	began = time.Now()
+	err = a.Land(ctx, s, opts.Copy)
+	l.took.Landing = time.Since(began).Seconds()
+	return a.Verdict, err
 }
 
 func (l *lander) handOver(ctx context.Context, server, file string) (*trust.Verdict, error) {
@@ -223,6 +247,7 @@ type landed struct {
 	Moved   int64         `json:"moved"`   // bytes that were new to the site
 	Present int           `json:"present"` // blobs and manifests that it had
 	Names   []bundle.Name `json:"names"`
+	Seconds took          `json:"seconds"`
 	*trust.Verdict
 }
 

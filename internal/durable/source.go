@@ -17,7 +17,8 @@ type Source struct {
 	direct atomic.Pointer[os.File] // nil: not possible
 	opened *os.File                // what direct was at first
 
-	unclonable atomic.Bool // its blocks cannot be shared with those who asked
+	proven     atomic.Pointer[stamp] // the file as it was when it was proven; nil: it was not
+	unclonable atomic.Bool           // its blocks cannot be shared with those who asked
 }
 
 // NewSource reads from f, which stays the caller's to close after Close.

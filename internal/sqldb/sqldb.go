@@ -35,6 +35,7 @@ type DB struct {
 // Open opens or makes the database and applies the migrations.
 func Open(ctx context.Context, path string, migrations fs.FS) (*DB, error) {
 	db := &DB{path: path}
+	keepPrivate(path)
 	var err error
 	for _, c := range []struct {
 		to      **sql.DB
@@ -56,6 +57,19 @@ func Open(ctx context.Context, path string, migrations fs.FS) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("open %w", db.translate(err)), db.Close())
 	}
 	return db, nil
+}
+
+// keepPrivate makes the file its owner's alone; its companions take that over.
+// Where that fails, opening it will tell.
+func keepPrivate(path string) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Mode().Perm()&0o077 != 0 {
+		_ = f.Chmod(0o600)
+	}
 }
 
 func (db *DB) migrate(ctx context.Context, migrations fs.FS) error {

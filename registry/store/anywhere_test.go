@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"errors"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -79,6 +80,11 @@ func TestSiteKey(t *testing.T) {
 	for range 3 {
 		if id := <-ids; id != first {
 			t.Errorf("%s and %s", id, first)
+		}
+	}
+	for _, name := range []string{Database, Database + "-wal"} {
+		if info, err := os.Stat(k.path(name)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("the key is in a file that others can read: %v, %v", info.Mode(), err)
 		}
 	}
 	k.must(k.Close())

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -86,8 +85,14 @@ func (s *Store) receive(ctx context.Context, d registry.Descriptor, r io.Reader)
 // fill brings the bytes into the file, and proves what is there then.
 func (a *arrival) fill(ctx context.Context, d registry.Descriptor, r io.Reader) error {
 	if c, ok := r.(registry.Cloner); ok {
-		if cloned, err := c.CloneTo(a.file); cloned || err != nil {
-			return cmp.Or(err, a.prove(ctx, d))
+		cloned, err := c.CloneTo(a.file)
+		switch {
+		case err != nil:
+			return err
+		case cloned && c.Proven(): // until after the blocks were shared
+			return nil
+		case cloned:
+			return a.prove(ctx, d)
 		}
 	}
 	w := durable.NewWriter(a.file, 0)

@@ -25,6 +25,7 @@ import (
 type Request struct {
 	Keys     []string `json:"keys,omitempty"`     // PEM; when there are any, only their signatures count
 	Override string   `json:"override,omitempty"` // why to let in what is old or expired
+	Verify   bool     `json:"verify,omitempty"`   // prove every byte before anything is brought in
 	Attach   bool     `json:"attach,omitempty"`   // let hosts pull before all is in the store
 }
 
@@ -37,7 +38,7 @@ func (r Request) Options() (o bundle.LandOptions, err error) {
 		}
 		o.Keys = append(o.Keys, k)
 	}
-	o.Override = r.Override
+	o.Override, o.Verify = r.Override, r.Verify
 	return o, nil
 }
 
