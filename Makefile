@@ -45,7 +45,7 @@ fuzz:
 	    $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 	  done; done
 
-# Prints the figures of docs/benchmarks.md; needs root, skopeo, 20 GiB of disk and a quiet machine.
+# Prints the figures of docs/benchmarks.md; needs root, skopeo, strace, 64 GiB of disk and a quiet machine.
 bench: build
 	cd test/bench && LANDFALL_BIN=$(CURDIR)/bin/landfall $(GO) run . all
 

@@ -40,6 +40,12 @@ func syncData(f *os.File) error {
 	}
 }
 
+// SyncAll returns when everything is on the disk that was written to the file
+// system of f.
+func SyncAll(f *os.File) error {
+	return os.NewSyscallError("syncfs "+f.Name(), unix.Syncfs(int(f.Fd())))
+}
+
 // Allocate reserves size bytes for a file, so that a full disk is known before
 // the first byte is fetched. File systems that cannot reserve only get the length.
 func Allocate(f *os.File, size int64) error {

@@ -25,6 +25,7 @@ type arrival struct {
 	digest  digest.Digest
 	size    int64
 	file    *os.File
+	shared  bool // its blocks are another file's too: there are no bytes to be written
 	settled bool // the file has the blob's name
 }
 
@@ -85,13 +86,14 @@ func (s *Store) receive(ctx context.Context, d registry.Descriptor, r io.Reader)
 // fill brings the bytes into the file, and proves what is there then.
 func (a *arrival) fill(ctx context.Context, d registry.Descriptor, r io.Reader) error {
 	if c, ok := r.(registry.Cloner); ok {
-		cloned, err := c.CloneTo(a.file)
+		var err error
+		a.shared, err = c.CloneTo(a.file)
 		switch {
 		case err != nil:
 			return err
-		case cloned && c.Proven(): // until after the blocks were shared
+		case a.shared && c.Proven(): // until after the blocks were shared
 			return nil
-		case cloned:
+		case a.shared:
 			return a.prove(ctx, d)
 		}
 	}
@@ -122,8 +124,7 @@ func (a *arrival) discard() {
 // existing file is replaced, which mends it if it was damaged; who has it open
 // keeps the old one. The caller discards the arrivals.
 func (s *Store) settle(ctx context.Context, arrivals ...*arrival) error {
-	sync := func(_ context.Context, a *arrival) error { return durable.Sync(a.file) }
-	if err := parallel.Do(ctx, syncJobs, arrivals, sync); err != nil {
+	if err := syncArrivals(ctx, arrivals); err != nil {
 		return err
 	}
 	folders := map[string]bool{}
@@ -138,6 +139,21 @@ func (s *Store) settle(ctx context.Context, arrivals ...*arrival) error {
 	return parallel.Do(ctx, syncJobs, slices.Collect(maps.Keys(folders)), func(_ context.Context, folder string) error {
 		return durable.SyncDir(folder)
 	})
+}
+
+// syncArrivals makes all bytes durable. Where blocks are shared, one sync of the
+// file system costs less than one of each file.
+func syncArrivals(ctx context.Context, arrivals []*arrival) error {
+	shared := 0
+	for _, a := range arrivals {
+		if a.shared {
+			shared++
+		}
+	}
+	if shared > 1 {
+		return durable.SyncAll(arrivals[0].file)
+	}
+	return parallel.Do(ctx, syncJobs, arrivals, func(_ context.Context, a *arrival) error { return durable.Sync(a.file) })
 }
 
 // Reserve implements registry.Reserver: it compares bytes, with one percent for

@@ -83,7 +83,9 @@ func (b *batch) PutBlob(ctx context.Context, repository string, d registry.Descr
 		return nil
 	}
 	b.waiting[d.Digest] = &waiting{a, []string{repository}}
-	b.bytes += a.size
+	if !a.shared {
+		b.bytes += a.size
+	}
 	full := len(b.waiting) >= batchBlobs || b.bytes >= batchBytes
 	b.mu.Unlock()
 	if full {
