@@ -46,7 +46,7 @@ func newRoot() *cobra.Command {
 			newContentScrub(), newContentCollect(), newContentUndo(), newContentWhy(), newContentPin(), newContentUnpin(), newContentPins(),
 			newContentPolicy(), newContentRetain(), newContentBackup(), newContentRestore()),
 		group("key", "Make keys that sign bundles", newKeyGenerate(), newKeyShow(), newKeyRotate()),
-		group("trust", "Say whose bundles a site lets in", newTrustPolicy(), newTrustState(), newTrustRotate()),
+		group("trust", "Say whose bundles a site lets in", newTrustPolicy(), newTrustState(), newTrustImages(), newTrustRotate()),
 		newReceipt(),
 		newDoctor(),
 		newNodeConfig(),

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -37,6 +38,10 @@ func newTrustPolicy() *cobra.Command {
         signatures: 2           # of different keys
         maxAge: 90d
         rollback: refuse        # or allow: bundles of before the one that is here
+    images:                     # signatures of images that come in bundles, by cosign
+      - repositories: ["docker.io/library/**"]
+        keys: [ID]              # of keys above; one of them has to have signed
+        unsigned: refuse        # or record: let in, and note it ('landfall trust images')
     unsigned: refuse            # or allow: bundles without any signature
     pushes: allow               # or refuse: docker push and the like`,
 		Args: cobra.NoArgs,
@@ -156,6 +161,37 @@ func newTrustRotate() *cobra.Command {
 		}
 		_, err = fmt.Fprintf(c.OutOrStdout(), "key %s takes the place of %s, which ends on %s\n", r.New.ID(), r.Old, r.OldUntil.UTC().Format(time.RFC3339))
 		return err
+	})
+	return c
+}
+
+func newTrustImages() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "images",
+		Short: "Show what was found out about the signatures of images",
+		Long:  "Show, for the images that the trust policy has a rule for, whose signatures were found when they came in a bundle.",
+		Args:  cobra.NoArgs,
+	}
+	flags := addSiteFlags(c)
+	asJSON := jsonFlag(c)
+	c.RunE = flags.manage(func(c *cobra.Command, s managed, _ []string) error {
+		list, err := s.ImageVerdicts(c.Context())
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), list)
+		}
+		t := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "REPOSITORY\tDIGEST\tVERDICT")
+		for _, v := range list {
+			verdict := "signed by " + strings.Join(v.Signers, ", ")
+			if !v.Verified {
+				verdict = strings.Join(append([]string{"not signed"}, v.Problems...), ": ")
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\n", v.Repository, v.Digest, verdict)
+		}
+		return t.Flush()
 	})
 	return c
 }

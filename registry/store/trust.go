@@ -171,3 +171,17 @@ func (s *Store) ImageVerdict(ctx context.Context, repository string, d digest.Di
 	}
 	return v, named(repository+"@"+d.String(), err)
 }
+
+// ImageVerdicts are all of them, of images that are still there, by repository.
+func (s *Store) ImageVerdicts(ctx context.Context) ([]trust.ImageVerdict, error) {
+	list := []trust.ImageVerdict{}
+	var content []byte
+	var invalid error
+	err := each(ctx, s.db.Read, []any{&content}, func() {
+		var v trust.ImageVerdict
+		invalid = errors.Join(invalid, json.Unmarshal(content, &v))
+		list = append(list, v)
+	}, `SELECT v.verdict FROM image_verdicts v JOIN repositories r ON r.path = v.path
+		JOIN repository_manifests rm ON rm.repository_id = r.id AND rm.digest = v.digest ORDER BY v.path, v.digest`)
+	return list, errors.Join(err, invalid)
+}

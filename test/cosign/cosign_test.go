@@ -180,5 +180,8 @@ func TestVerifiesOthers(t *testing.T) {
 	}
 	p.run(t, p.landfall, "bundle", "import", "new.bundle", "--data", "site")
 	p.run(t, p.landfall, "bundle", "import", "old.bundle", "--data", "site")
+	if out := p.run(t, p.landfall, "trust", "images", "--data", "site"); strings.Count(out, "signed by key ") != 2 || strings.Count(out, " of images") != 2 {
+		t.Errorf("the verdicts: %s", out)
+	}
 	p.refused(t, 3, "not trusted: it has no signature", p.landfall, "bundle", "import", "none.bundle", "--data", "site")
 }

@@ -66,6 +66,7 @@ func Handler(s Site, opts Options) http.Handler {
 		"GET /api/v1/trust/policy":               func(r *http.Request) (any, error) { return s.TrustPolicyText(r.Context()) },
 		"PUT /api/v1/trust/policy":               h.setTrustPolicy,
 		"GET /api/v1/trust/state":                func(r *http.Request) (any, error) { return s.TrustState(r.Context()) },
+		"GET /api/v1/trust/images":               func(r *http.Request) (any, error) { return s.ImageVerdicts(r.Context()) },
 		"GET /api/v1/site":                       h.siteID,
 		"GET /api/v1/doctor":                     func(r *http.Request) (any, error) { return s.Examine(r.Context()) },
 		"GET /api/v1/stats":                      func(r *http.Request) (any, error) { return s.Stats(r.Context()) },

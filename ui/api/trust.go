@@ -21,6 +21,7 @@ type Truster interface {
 	TrustPolicyText(ctx context.Context) ([]byte, error)
 	SetTrustPolicy(ctx context.Context, content []byte) error
 	TrustState(ctx context.Context) (trust.State, error)
+	ImageVerdicts(ctx context.Context) ([]trust.ImageVerdict, error)
 	SiteID(ctx context.Context) (string, error)
 }
 
@@ -137,6 +138,11 @@ func (c *Client) SetTrustPolicy(ctx context.Context, content []byte) error {
 // TrustState implements Truster.
 func (c *Client) TrustState(ctx context.Context) (s trust.State, err error) {
 	return s, c.call(ctx, http.MethodGet, "trust/state", nil, &s)
+}
+
+// ImageVerdicts implements Truster.
+func (c *Client) ImageVerdicts(ctx context.Context) (list []trust.ImageVerdict, err error) {
+	return list, c.call(ctx, http.MethodGet, "trust/images", nil, &list)
 }
 
 // SiteID implements Truster.

@@ -8,6 +8,7 @@ package landing
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"runtime"
@@ -61,8 +62,8 @@ type Landing struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
-	mu   sync.Mutex // protects runs
-	runs map[string]*run
+	mu   sync.Mutex      // protects runs
+	runs map[string]*run // by runKey
 }
 
 // New makes a Landing. Close ends what is under way; the store stays open.
@@ -111,20 +112,36 @@ func (l *Landing) Land(ctx context.Context, r *bundle.Reader, path string, reque
 func (l *Landing) begin(ctx context.Context, a *bundle.Admission, r *bundle.Reader, path string, request Request) (*run, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	id := r.Header().ID
-	if at := l.runs[id]; at != nil {
+	key := runKey(r.Header())
+	if at := l.runs[key]; at != nil {
 		r.Close()
 		return at, nil
 	}
-	pending := store.Attachment{Bundle: id, Path: path, Keys: request.Keys, Override: request.Override}
+	pending := store.Attachment{Bundle: r.Header().ID, Path: path, Keys: request.Keys, Override: request.Override}
 	if err := l.store.AddAttachment(ctx, pending); err != nil {
 		r.Close()
 		return nil, err
 	}
 	run := newRun(a, r)
-	l.runs[id] = run
+	l.runs[key] = run
 	l.running.Go(func() { l.carryOut(run, path) })
 	return run, nil
+}
+
+// runKey tells landings apart: the same content can come twice, with another
+// place in its channel.
+func runKey(h *bundle.Header) string { return fmt.Sprintf("%s %s %d", h.ID, h.Channel, h.Sequence) }
+
+// underWay reports whether a bundle of an id is being landed.
+func (l *Landing) underWay(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, run := range l.runs {
+		if run.reader.Header().ID == id {
+			return true
+		}
+	}
+	return false
 }
 
 // carryOut lands an attached bundle to its end, or to that of its medium.
@@ -159,7 +176,7 @@ func (l *Landing) carryOut(run *run, path string) {
 		}
 	}
 	l.mu.Lock()
-	delete(l.runs, id)
+	delete(l.runs, runKey(run.reader.Header()))
 	l.mu.Unlock()
 	run.end(err)
 }
@@ -199,10 +216,7 @@ func (l *Landing) resume(ctx context.Context) {
 		return
 	}
 	for _, p := range pending {
-		l.mu.Lock()
-		running := l.runs[p.Bundle] != nil
-		l.mu.Unlock()
-		if _, err := os.Stat(p.Path); running || err != nil {
+		if _, err := os.Stat(p.Path); err != nil || l.underWay(p.Bundle) {
 			continue
 		}
 		r, err := bundle.Open(p.Path)
