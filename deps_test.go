@@ -38,6 +38,7 @@ var allowed = map[string][]string{
 var owners = map[string][]string{
 	"github.com/distribution/distribution/":  {"registry/engine", "registry/store"},
 	"github.com/google/go-containerregistry": {"registry/remote"},
+	"github.com/klauspost/compress":          {"bundle/receipt"},
 	"github.com/prometheus/":                 {"ui/observe"},
 	"github.com/sirupsen/logrus":             {"ui/observe"},
 	"github.com/spf13/":                      {"cmd/landfall"},

@@ -11,12 +11,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
 	"sync"
 	"time"
 
 	"github.com/landfall-dev/landfall/bundle"
-	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/attach"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/registry/trust"
@@ -137,7 +135,7 @@ func (l *Landing) underWay(id string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, run := range l.runs {
-		if run.reader.Header().ID == id {
+		if run.id() == id {
 			return true
 		}
 	}
@@ -146,40 +144,47 @@ func (l *Landing) underWay(id string) bool {
 
 // carryOut lands an attached bundle to its end, or to that of its medium.
 func (l *Landing) carryOut(run *run, path string) {
-	id := run.reader.Header().ID
 	ctx, cancel := context.WithCancelCause(l.ctx)
 	defer cancel(nil)
 	detach := l.view.Attach(run.admission, func(err error) { cancel(err) })
 	run.update(func(p *Progress) { p.Attached = true })
-	l.log.Info("a bundle is attached", "bundle", id, "file", path)
+	l.log.Info("a bundle is attached", "bundle", run.id(), "file", path)
 	_, err := run.land(ctx, l.store, nil)
 	if cause := context.Cause(ctx); err != nil && cause != nil && l.ctx.Err() == nil {
 		err = cause
 	}
 	detach()
-	lost := err != nil && !readable(path, id)
+	err = l.conclude(run, path, err)
 	run.reader.Close()
-	switch {
-	case err == nil:
-		l.log.Info("an attached bundle is in the store", "bundle", id)
-	case l.ctx.Err() != nil:
-		l.log.Info("an attached bundle is not in the store yet; it goes on at the next start", "bundle", id)
-	case lost:
-		err = errors.Join(errRemoved, err)
-		l.log.Warn("an attached bundle cannot be read any more; it goes on when any copy is imported, or this one is back", "bundle", id, "file", path, "error", err)
-	default:
-		l.log.Error("an attached bundle did not land", "bundle", id, "file", path, "error", err)
-	}
-	if l.ctx.Err() == nil && !lost {
-		if dropErr := l.store.RemoveAttachment(context.WithoutCancel(l.ctx), id); dropErr != nil {
-			l.log.Error("an attachment is not forgotten", "bundle", id, "error", dropErr)
-		}
-	}
 	l.mu.Lock()
 	delete(l.runs, runKey(run.reader.Header()))
 	l.mu.Unlock()
 	run.end(err)
 }
+
+// conclude says how a landing has ended, and forgets it unless it goes on some
+// day.
+func (l *Landing) conclude(run *run, path string, err error) error {
+	log := l.log.With("bundle", run.id(), "file", path)
+	switch {
+	case err == nil:
+		log.Info("an attached bundle is in the store")
+	case l.ctx.Err() != nil:
+		log.Info("an attached bundle is not in the store yet; it goes on at the next start")
+		return err
+	case !readable(path, run.id()):
+		log.Warn("an attached bundle cannot be read any more; it goes on when any copy is imported, or this one is back", "error", err)
+		return errors.Join(errRemoved, err)
+	default:
+		log.Error("an attached bundle did not land", "error", err)
+	}
+	if dropErr := l.store.RemoveAttachment(context.WithoutCancel(l.ctx), run.id()); dropErr != nil {
+		log.Error("an attachment is not forgotten", "error", dropErr)
+	}
+	return err
+}
+
+func (r *run) id() string { return r.reader.Header().ID }
 
 // errRemoved says that a medium was taken out before all was in the store.
 var errRemoved = errors.New("the medium was removed before all was in the store; what is there stays: import any copy of the bundle, and it goes on")
@@ -250,118 +255,5 @@ func (l *Landing) resumeOne(ctx context.Context, r *bundle.Reader, p store.Attac
 	l.log.Error("an attached bundle cannot go on", "bundle", p.Bundle, "file", p.Path, "error", err)
 	if err := l.store.RemoveAttachment(ctx, p.Bundle); err != nil {
 		l.log.Error("an attachment is not forgotten", "bundle", p.Bundle, "error", err)
-	}
-}
-
-// run is one landing.
-type run struct {
-	admission *bundle.Admission
-	reader    *bundle.Reader
-	ended     chan struct{} // closed after err was set
-
-	mu      sync.Mutex // protects the fields below
-	at      Progress
-	changed chan struct{} // closed with the next change
-	err     error
-}
-
-func newRun(a *bundle.Admission, r *bundle.Reader) *run {
-	return &run{admission: a, reader: r, ended: make(chan struct{}), changed: make(chan struct{})}
-}
-
-// land brings the content in. It leaves a processor to the site's clients.
-func (r *run) land(ctx context.Context, dst registry.Writer, tell func(Progress)) (*Progress, error) {
-	opts := registry.CopyOptions{Jobs: max(1, runtime.NumCPU()-1), Progress: r.event}
-	if tell != nil {
-		told := throttled(tell)
-		opts.Progress = func(e registry.Event) {
-			r.event(e)
-			told(r.progress())
-		}
-	}
-	if err := r.admission.Land(ctx, dst, opts); err != nil {
-		return nil, err
-	}
-	r.update(func(p *Progress) { p.Verdict = r.admission.Verdict })
-	p := r.progress()
-	return &p, nil
-}
-
-func (r *run) event(e registry.Event) {
-	r.update(func(p *Progress) {
-		switch e.Kind {
-		case registry.Planned:
-			p.Total = e.Bytes
-		case registry.Advanced:
-			p.Moved += e.Bytes
-		case registry.Skipped:
-			p.Present++
-		}
-	})
-}
-
-func (r *run) update(change func(*Progress)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	change(&r.at)
-	close(r.changed)
-	r.changed = make(chan struct{})
-}
-
-func (r *run) progress() Progress {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.at
-}
-
-func (r *run) end(err error) {
-	r.err = err
-	close(r.ended)
-}
-
-// tellEvery is how often it is said how far a landing is.
-const tellEvery = 200 * time.Millisecond
-
-// wait follows a landing until it or ctx ends.
-func (r *run) wait(ctx context.Context, tell func(Progress)) (*Progress, error) {
-	told := Progress{}
-	for {
-		r.mu.Lock()
-		at, changed := r.at, r.changed
-		r.mu.Unlock()
-		if tell != nil && at != told {
-			told = at
-			tell(at)
-		}
-		select {
-		case <-r.ended:
-			at = r.progress()
-			return &at, r.err
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case <-changed:
-		}
-		if told == (Progress{}) {
-			continue // the first news are told at once
-		}
-		select {
-		case <-time.After(tellEvery):
-		case <-r.ended:
-		case <-ctx.Done():
-		}
-	}
-}
-
-// throttled tells of one of many events only.
-func throttled(tell func(Progress)) func(Progress) {
-	var mu sync.Mutex // protects last, and is held around tell
-	var last time.Time
-	return func(p Progress) {
-		mu.Lock()
-		defer mu.Unlock()
-		if time.Since(last) > tellEvery {
-			last = time.Now()
-			tell(p)
-		}
 	}
 }
