@@ -1,11 +1,14 @@
 // Package bundle is the file in which content crosses an airgap: its format,
-// specified in FORMAT.md, how it is written, read, verified and compared.
+// specified in FORMAT.md, how it is written, read, verified, compared and signed,
+// and how it lands at a site.
 //
 // A bundle is a plain tar of an OCI image layout with one more document, the
 // header: the list of everything inside with its place in the file. A bundle
 // being written is a registry.Writer, a bundle being read a registry.Reader;
-// import and export are registry.Copy. Where the content comes from and where
-// it lands is not this package's business.
+// import and export are registry.Copy. A thin bundle leaves out what the site
+// has; completed by its base, the site's content by digest, it is read like any
+// other. Landing asks the site's trust policy first. What a site keeps, and
+// where, is not this package's business.
 package bundle
 
 import (

@@ -1,6 +1,6 @@
 // Package ui is the site's face: what the appliance answers on its address.
-// So far that is the registry and one plain page; the management API and the
-// Local UI will be mounted beside them.
+// So far that is the registry, the management API and one plain page; the Local UI
+// will be mounted beside them.
 package ui
 
 import (
