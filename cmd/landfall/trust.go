@@ -42,7 +42,7 @@ func newTrustPolicy() *cobra.Command {
       - repositories: ["docker.io/library/**"]
         keys: [ID]              # of keys above; one of them has to have signed
         unsigned: refuse        # or record: let in, and note it ('landfall trust images')
-    unsigned: refuse            # or allow: bundles without any signature
+    unsigned: refuse            # or allow: bundles without any signature, of no channel above
     pushes: allow               # or refuse: docker push and the like`,
 		Args: cobra.NoArgs,
 	}

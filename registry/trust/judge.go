@@ -155,14 +155,18 @@ func (j *judgement) judgeSigners() {
 	}
 	need := j.policy.rule(j.q.Channel).signatures
 	if len(j.q.Signatures) == 0 {
-		if j.policy.unsigned && len(j.q.Keys) == 0 {
+		if j.policy.unsigned && len(j.q.Keys) == 0 && !j.policy.hasRule(j.q.Channel) {
 			return
 		}
 		j.wrong = append(j.wrong, "it is not signed")
 		return
 	}
-	problems := map[string]bool{}
+	problems, seen := map[string]bool{}, map[string]bool{}
 	for _, s := range j.q.Signatures {
+		if seen[s.KeyID] {
+			continue
+		}
+		seen[s.KeyID] = true
 		signer, err := j.signer(s)
 		if err != nil {
 			problems[err.Error()] = true

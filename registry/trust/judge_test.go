@@ -90,9 +90,6 @@ func TestJudge(t *testing.T) {
 		if c.change != nil {
 			c.change(&q)
 		}
-		if name == "same key twice" {
-			q.Signatures = q.Signatures[:1] // a bundle cannot have both
-		}
 		v, err := k.policy.Judge(seen, q)
 		if c.want == "" {
 			if err != nil || len(v.Signers) == 0 {
@@ -197,5 +194,26 @@ func TestNoPolicy(t *testing.T) {
 	q.Expires, q.Keys = noon.Add(-time.Hour), nil
 	if _, err := none.Judge(trust.State{}, q); !errors.Is(err, registry.ErrUntrusted) {
 		t.Errorf("expired: %v", err)
+	}
+}
+
+// Unsigned bundles are let in where that is allowed, but for channels that have
+// a rule.
+func TestUnsignedAllowed(t *testing.T) {
+	t.Parallel()
+	k := generate(t, trust.ECDSA)
+	p := policy(t, "keys:\n"+keyYAML(k, "o", "channels: [stable]")+"bundles: [{channel: stable}]\nunsigned: allow\n")
+	q := question(t)
+	if _, err := p.Judge(trust.State{}, q); !errors.Is(err, registry.ErrUntrusted) {
+		t.Errorf("of a channel that has a rule: %v", err)
+	}
+	q.Channel = "other"
+	v, err := p.Judge(trust.State{}, q)
+	if err != nil || len(v.Apply(trust.State{}).Channels) != 0 {
+		t.Errorf("of another channel: %v", err)
+	}
+	q.Keys = []trust.Key{k.Key}
+	if _, err := p.Judge(trust.State{}, q); !errors.Is(err, registry.ErrUntrusted) {
+		t.Errorf("with a key that is asked for: %v", err)
 	}
 }

@@ -41,7 +41,7 @@ const (
 //	  - repositories: ["docker.io/library/**"]
 //	    keys: [ID, ID]                # one of these has to have signed
 //	    unsigned: record              # refuse, when it is not given
-//	unsigned: refuse                  # or allow: bundles without any signature
+//	unsigned: refuse                  # or allow: bundles without any signature, of no channel above
 //	pushes: allow                     # or refuse: what comes by docker push and the like
 //
 // What is unknown, there twice or without effect is ErrInvalid; errors begin

@@ -93,6 +93,12 @@ func (p *Policy) rule(channel string) bundleRule {
 	return bundleRule{signatures: 1}
 }
 
+// hasRule reports whether a rule matches a channel: its bundles need signatures,
+// whatever is allowed without.
+func (p *Policy) hasRule(channel string) bool {
+	return slices.ContainsFunc(p.bundles, func(r bundleRule) bool { return r.channel.Match(channel) })
+}
+
 // usable tells why nothing that the key has signed counts at a time; nil when it
 // does.
 func (k *TrustedKey) usable(now time.Time) error {
