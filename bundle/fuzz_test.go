@@ -2,11 +2,14 @@ package bundle
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/landfall-dev/landfall/registry/trust"
 )
 
 const smallest = `{"blobs":[],"created":"2027-01-15T08:00:00Z","format":1,"id":"e3b0c44298fc1c149afbf4c8996fb924","manifests":[],"names":[]}`
@@ -51,12 +54,34 @@ func FuzzReader(f *testing.F) {
 	empty := append(bytes.Clone(l.preamble), make([]byte, trailer)...)
 	f.Add(empty)
 	f.Add(empty[:len(empty)-1])
+	f.Add(signedSeed(f))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		r, err := NewReader("fuzz", bytes.NewReader(content), int64(len(content)))
 		if err == nil {
 			_ = r.Verify(t.Context(), nil)
 		}
 	})
+}
+
+// signedSeed is the smallest bundle with terms and a signature.
+func signedSeed(f *testing.F) []byte {
+	k, err := trust.Generate(trust.ECDSA)
+	if err != nil {
+		f.Fatal(err)
+	}
+	h, err := parseHeader([]byte(strings.Replace(smallest, `"format":1`, `"format":2`, 1)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	w := &Writer{keys: []*trust.PrivateKey{k}}
+	if err := w.layFor(h); err != nil {
+		f.Fatal(err)
+	}
+	file := slices.Concat(w.preamble, w.tail, make([]byte, trailer))
+	if _, err := NewReader("seed", bytes.NewReader(file), int64(len(file))); err != nil {
+		f.Fatal(err)
+	}
+	return file
 }
 
 // A list is references or an error, never a panic, never empty.

@@ -23,6 +23,15 @@ type tools struct{ landfall, cosign, dir string }
 
 func newTools(t *testing.T) *tools {
 	t.Helper()
+	for _, program := range []string{"skopeo", "openssl", "tar"} {
+		if _, err := exec.LookPath(program); err != nil {
+			fail := t.Skipf
+			if os.Getenv("CI") == "true" {
+				fail = t.Fatalf
+			}
+			fail("this test needs %s (apt-get install %s)", program, program)
+		}
+	}
 	p := &tools{landfall: os.Getenv("LANDFALL_BIN"), dir: t.TempDir()}
 	if p.landfall == "" {
 		t.Fatal("LANDFALL_BIN names no program: run 'make e2e'")

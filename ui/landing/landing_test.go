@@ -326,3 +326,35 @@ func TestDamagedMedium(t *testing.T) {
 		t.Errorf("a name of a damaged bundle stays: %v", err)
 	}
 }
+
+// When the medium stays away, any copy of the bundle is as good, and the first
+// one is not waited for any more.
+func TestAnyCopyGoesOn(t *testing.T) {
+	t.Parallel()
+	f := registrytest.NewFixture(t)
+	a := newAppliance(t, t.TempDir())
+	path := newBundle(t, f, bundle.CreateOptions{})
+	copied := filepath.Join(t.TempDir(), "copy.bundle")
+	content, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(copied, content, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := open(t, path)
+	if err := os.Truncate(path, r.Size()-2000); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.landing.Land(t.Context(), r, path, landing.Request{Attach: true}, nil); err == nil {
+		t.Fatal("a landing without its medium")
+	}
+	done, err := a.landing.Land(t.Context(), open(t, copied), copied, landing.Request{Attach: true}, nil)
+	if err != nil || done.Present == 0 {
+		t.Errorf("the copy: %+v, %v; want what was there to be used", done, err)
+	}
+	a.whole(t, f)
+	if list, err := a.store.Attachments(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("%v, %v", list, err)
+	}
+}
