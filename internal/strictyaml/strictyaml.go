@@ -46,6 +46,22 @@ func Read(content []byte, invalid error) (Field, error) {
 	return Field{node: root.Content[0], invalid: invalid}, nil
 }
 
+// ReadFields reads a document of at most max bytes whose first field is version,
+// of one known version, and whose others are known ones.
+func ReadFields(content []byte, max int, invalid error, version string, known ...string) (map[string]Field, error) {
+	if len(content) > max {
+		return nil, fmt.Errorf("%w: larger than %d bytes", invalid, max)
+	}
+	root, err := Read(content, invalid)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := root.Version(version); err != nil {
+		return nil, err
+	}
+	return root.Fields(append([]string{"version"}, known...)...)
+}
+
 // Errorf is an error with the field's place.
 func (f Field) Errorf(format string, args ...any) error {
 	place := fmt.Sprintf("line %d, column %d", f.node.Line, f.node.Column)

@@ -43,17 +43,7 @@ func Parse(name string, content []byte) (*Policy, error) {
 }
 
 func parse(content []byte) (*Policy, error) {
-	if len(content) > MaxSize {
-		return nil, fmt.Errorf("%w: larger than %d bytes", registry.ErrInvalid, MaxSize)
-	}
-	root, err := strictyaml.Read(content, registry.ErrInvalid)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := root.Version(version); err != nil {
-		return nil, err
-	}
-	fields, err := root.Fields("version", "rules", "quotas")
+	fields, err := strictyaml.ReadFields(content, MaxSize, registry.ErrInvalid, version, "rules", "quotas")
 	if err != nil {
 		return nil, err
 	}

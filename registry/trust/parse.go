@@ -55,17 +55,7 @@ func Parse(name string, content []byte) (*Policy, error) {
 }
 
 func parse(content []byte) (*Policy, error) {
-	if len(content) > MaxSize {
-		return nil, fmt.Errorf("%w: larger than %d bytes", registry.ErrInvalid, MaxSize)
-	}
-	root, err := strictyaml.Read(content, registry.ErrInvalid)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := root.Version(version); err != nil {
-		return nil, err
-	}
-	fields, err := root.Fields("version", "keys", "bundles", "images", "unsigned", "pushes")
+	fields, err := strictyaml.ReadFields(content, MaxSize, registry.ErrInvalid, version, "keys", "bundles", "images", "unsigned", "pushes")
 	if err != nil {
 		return nil, err
 	}
