@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
-	"errors"
 	"slices"
 )
 
@@ -41,17 +39,5 @@ func (s *Store) RemoveAttachment(ctx context.Context, bundle string) error {
 }
 
 func (s *Store) changeAttachments(ctx context.Context, change func([]Attachment) []Attachment) error {
-	err := s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error {
-		var list []Attachment
-		var content []byte
-		err := tx.QueryRowContext(ctx, `SELECT content FROM documents WHERE name = ?`, attachedDocument).Scan(&content)
-		if err == nil {
-			err = json.Unmarshal(content, &list)
-		}
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		return putDocumentIn(ctx, tx, attachedDocument, change(list))
-	})
-	return named("document "+attachedDocument, err)
+	return s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error { return changeDocument(ctx, tx, attachedDocument, change) })
 }

@@ -220,7 +220,7 @@ func (b *batch) Commit(ctx context.Context) error {
 		if b.change == nil {
 			return nil
 		}
-		return cmp.Or(updateTrustState(ctx, tx, b.change), putImageVerdicts(ctx, tx, b.images))
+		return cmp.Or(changeDocument(ctx, tx, trustStateDocument, b.change), putImageVerdicts(ctx, tx, b.images))
 	})
 	b.store.cache.forget(keys...)
 	if err == nil {

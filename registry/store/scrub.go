@@ -341,3 +341,18 @@ func putDocumentIn(ctx context.Context, tx *sql.Tx, name string, v any) error {
 		ON CONFLICT (name) DO UPDATE SET content = excluded.content`, name, string(content))
 	return err
 }
+
+// changeDocument reads a document, its zero value when there is none, and writes
+// it changed, in one transaction.
+func changeDocument[T any](ctx context.Context, tx *sql.Tx, name string, change func(T) T) error {
+	var v T
+	var content []byte
+	err := tx.QueryRowContext(ctx, `SELECT content FROM documents WHERE name = ?`, name).Scan(&content)
+	if err == nil {
+		err = json.Unmarshal(content, &v)
+	}
+	if err == nil || errors.Is(err, sql.ErrNoRows) {
+		err = putDocumentIn(ctx, tx, name, change(v))
+	}
+	return named("document "+name, err)
+}

@@ -80,20 +80,6 @@ func (s *Store) TrustState(ctx context.Context) (state trust.State, err error) {
 	return state, err
 }
 
-// updateTrustState changes the state in a transaction.
-func updateTrustState(ctx context.Context, tx *sql.Tx, change func(trust.State) trust.State) error {
-	var state trust.State
-	var content []byte
-	err := tx.QueryRowContext(ctx, `SELECT content FROM documents WHERE name = ?`, trustStateDocument).Scan(&content)
-	if err == nil {
-		err = json.Unmarshal(content, &state)
-	}
-	if err == nil || errors.Is(err, sql.ErrNoRows) {
-		err = putDocumentIn(ctx, tx, trustStateDocument, change(state))
-	}
-	return named("document "+trustStateDocument, err)
-}
-
 // SiteKey is the key by which the site signs what it says of itself. It is made
 // when it is first asked for.
 func (s *Store) SiteKey(ctx context.Context) (*trust.PrivateKey, error) {
