@@ -62,9 +62,6 @@ func (r *Reader) BlobBytes(ctx context.Context, d digest.Digest) (io.ReadCloser,
 // Has reports whether a bundle carries content, for another that is to do
 // without it.
 func (h *Header) Has() func(digest.Digest) bool {
-	have := map[digest.Digest]bool{}
-	for _, e := range h.places() {
-		have[e.digest] = true
-	}
+	have := h.carried()
 	return func(d digest.Digest) bool { return have[d] }
 }

@@ -58,10 +58,7 @@ func Diff(a, b *Header) Difference {
 }
 
 func (diff *Difference) compareContent(a, b *Header) {
-	had := map[digest.Digest]bool{}
-	for _, e := range a.places() {
-		had[e.digest] = true
-	}
+	had := a.carried()
 	for _, e := range b.places() {
 		if had[e.digest] {
 			diff.Shared.add(e.size)

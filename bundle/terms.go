@@ -124,10 +124,7 @@ func absentOf(g *registry.Graph) (list []digest.Digest) {
 // needed is what the carried manifests name and the bundle is without: blobs,
 // and children that belong to it. Children of a loose index need not be there.
 func (h *Header) needed(manifests map[digest.Digest]*registry.Manifest) (list []digest.Digest) {
-	carried := map[digest.Digest]bool{}
-	for _, e := range h.places() {
-		carried[e.digest] = true
-	}
+	carried := h.carried()
 	loose, platforms := h.looseByDigest(), h.platforms()
 	for d, m := range manifests {
 		for _, b := range m.Blobs {
@@ -146,6 +143,15 @@ func (h *Header) needed(manifests map[digest.Digest]*registry.Manifest) (list []
 	}
 	slices.Sort(list)
 	return slices.Compact(list)
+}
+
+// carried is the set of all content in the bundle.
+func (h *Header) carried() map[digest.Digest]bool {
+	set := make(map[digest.Digest]bool, len(h.Blobs)+len(h.Manifests))
+	for _, e := range h.places() {
+		set[e.digest] = true
+	}
+	return set
 }
 
 func (h *Header) looseByDigest() map[digest.Digest][]string {
@@ -182,10 +188,7 @@ func (h *Header) Thin() bool {
 	if len(h.Requires) > 0 {
 		return true
 	}
-	carried := map[digest.Digest]bool{}
-	for _, m := range h.Manifests {
-		carried[m.Digest] = true
-	}
+	carried := h.carried()
 	return slices.ContainsFunc(h.Names, func(n Name) bool { return !carried[n.Digest] })
 }
 
@@ -260,10 +263,7 @@ func (h *Header) checkPlatforms() error {
 
 // checkDigests proves the lists of what is not in the bundle.
 func (h *Header) checkDigests() error {
-	carried := map[digest.Digest]bool{}
-	for _, e := range h.places() {
-		carried[e.digest] = true
-	}
+	carried := h.carried()
 	for what, list := range map[string][]digest.Digest{"absent": h.Absent, "requires": h.Requires} {
 		if !ascending(list) {
 			return fmt.Errorf("%s is out of order or lists something twice", what)
