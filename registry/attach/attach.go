@@ -122,15 +122,12 @@ func (v *View) attached() []*medium {
 
 // Resolve implements registry.Reader.
 func (v *View) Resolve(ctx context.Context, ref registry.Ref) (registry.Descriptor, error) {
-	media := v.attached()
-	if len(media) == 0 {
-		return v.store.Resolve(ctx, ref)
-	}
-	if _, n := find(media, ref); ref.Digest == "" && n != nil {
+	_, n := find(v.attached(), ref)
+	if n != nil && ref.Digest == "" {
 		return n.Descriptor, nil
 	}
 	d, err := v.store.Resolve(ctx, ref)
-	if _, n := find(media, ref); n != nil && errors.Is(err, registry.ErrNotFound) {
+	if n != nil && errors.Is(err, registry.ErrNotFound) {
 		return n.Descriptor, nil
 	}
 	return d, err
@@ -138,11 +135,7 @@ func (v *View) Resolve(ctx context.Context, ref registry.Ref) (registry.Descript
 
 // Manifest implements registry.Reader.
 func (v *View) Manifest(ctx context.Context, ref registry.Ref) (registry.Descriptor, []byte, error) {
-	media := v.attached()
-	if len(media) == 0 {
-		return v.store.Manifest(ctx, ref)
-	}
-	m, n := find(media, ref)
+	m, n := find(v.attached(), ref)
 	if n == nil {
 		return v.store.Manifest(ctx, ref)
 	}
@@ -161,6 +154,9 @@ func (v *View) Manifest(ctx context.Context, ref registry.Ref) (registry.Descrip
 
 // find looks for a manifest in what is attached.
 func find(media []*medium, ref registry.Ref) (*medium, *registry.Node) {
+	if len(media) == 0 { // as nearly always
+		return nil, nil
+	}
 	path := registry.RepositoryPath(ref.Repository)
 	for _, m := range media {
 		d := cmp.Or(ref.Digest, m.tags[occurrence{path, ref.Tag}])
