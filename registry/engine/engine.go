@@ -1,8 +1,9 @@
 // Package engine speaks the OCI distribution-spec 1.1 protocol ("/v2/") over
 // the site's store: reads, pushes, referrers, lists and deletes, one file
 // each. Reads see what is attached to the store, too. It is not a proxy: what the
-// site does not hold is a quick 404 and nothing is ever dialled. Transport (TLS, HTTP/1.1 only) and accounts belong
-// to the server that mounts it; accounts enter through [Options.Access].
+// site does not hold is a quick 404 and nothing is ever dialled. Transport (TLS,
+// HTTP/1.1 only) and accounts belong to the server that mounts it; accounts enter
+// through [Options.Access].
 //
 // Nouns. A target is what the path and query of a request name: a kind of
 // resource, a name and an argument. A candidate is a repository that the
