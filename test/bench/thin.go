@@ -58,24 +58,21 @@ func (b *bench) verifies(ctx context.Context) error {
 	if err := c.mixed(s); err != nil {
 		return err
 	}
-	full, err := b.bundle(ctx, c)
+	full, err := b.thin(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer os.Remove(full)
-	if err := b.thin(ctx, c, full); err != nil {
-		return err
-	}
 	sums := filepath.Join(c.dir, "sha256")
 	for _, cold := range []bool{true, false} {
 		landfall := func() (sample, error) {
-			if err := errors.Join(b.settle(cold), b.read1(ctx, full, cold)); err != nil {
+			if err := errors.Join(b.settle(cold), b.fill(ctx, full, cold)); err != nil {
 				return sample{}, err
 			}
 			return run(ctx, b.landfall, "bundle", "verify", full)
 		}
 		reference := func() (sample, error) {
-			if err := errors.Join(b.settle(cold), b.read1(ctx, sums, cold)); err != nil {
+			if err := errors.Join(b.settle(cold), b.fill(ctx, sums, cold)); err != nil {
 				return sample{}, err
 			}
 			script := fmt.Sprintf("ls %s/* | xargs -P %d -n 16 sha256sum >/dev/null", sums, runtime.NumCPU())
@@ -104,26 +101,30 @@ func (b *bench) verifies(ctx context.Context) error {
 	return nil
 }
 
-// read1 brings files into the page cache.
-func (b *bench) read1(ctx context.Context, path string, cold bool) error {
+// fill brings a file, or those of a folder, into the page cache, unless they are
+// to be read from the disk.
+func (b *bench) fill(ctx context.Context, path string, cold bool) error {
 	if cold {
 		return nil
 	}
-	return exec.CommandContext(ctx, "sh", "-c", "cat "+path+"/* >/dev/null 2>&1 || cat "+path+" >/dev/null").Run()
+	return exec.CommandContext(ctx, "find", path, "-type", "f", "-exec", "cksum", "{}", "+").Run()
 }
 
-func (b *bench) thin(ctx context.Context, c *content, full string) error {
+// thin measures a thin bundle of a content for a site that has it, and returns the
+// full one.
+func (b *bench) thin(ctx context.Context, c *content) (full string, err error) {
 	data, receipt, thin := filepath.Join(b.dir, "data"), filepath.Join(b.dir, "receipt"), filepath.Join(b.dir, "thin.tar")
 	defer os.RemoveAll(data)
 	up, err := serve(ctx, b.self, "upstream", c.dir)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer up.stop()
 	list, err := b.list(ctx, c, up.host)
 	if err != nil {
-		return err
+		return "", err
 	}
+	full = filepath.Join(b.dir, "bundle.tar")
 	for _, args := range [][]string{
 		{"bundle", "create", "-f", list, "-o", full, "--plain-http"},
 		{"bundle", "import", full, "--data", data},
@@ -131,16 +132,16 @@ func (b *bench) thin(ctx context.Context, c *content, full string) error {
 		{"bundle", "create", "-f", list, "-o", thin, "--plain-http", "--for", receipt},
 	} {
 		if _, err := run(ctx, b.landfall, args...); err != nil {
-			return err
+			return "", err
 		}
 	}
 	info, err := os.Stat(thin)
 	if err != nil {
-		return err
+		return "", err
 	}
 	b.table.figure(figure{name: fmt.Sprintf("thin bundle of %d names for a site that has all", len(c.images)), measured: float64(info.Size()), unit: memory,
 		bound: float64(64*kib + 200*int64(len(c.images)))})
-	return nil
+	return full, nil
 }
 
 // sitePath is under which path a site serves what came from a host.
