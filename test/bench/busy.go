@@ -82,7 +82,7 @@ func (y *busy) pack(ctx context.Context, c *content) (file string, err error) {
 	if err != nil {
 		return "", err
 	}
-	repository := strings.Replace(host, ":", "_", 1) + "/bench/"
+	repository := sitePath(host) + "/bench/"
 	common := target{"/v2/" + repository + "common/manifests/v1", int64(len(c.images[1].manifest))}
 	y.kinds = [][]target{blobs(repository+"tiny", c.images[0].layers), {common}}
 	return file, nil

@@ -75,7 +75,7 @@ func (g *getting) fill(ctx context.Context, c *content) error {
 	}
 	repository := func(i image) string {
 		path, _, _ := strings.Cut(i.name, ":")
-		return "/v2/" + strings.Replace(host, ":", "_", 1) + "/" + path
+		return "/v2/" + sitePath(host) + "/" + path
 	}
 	big, tiny, common := c.images[0], c.images[1], c.images[2]
 	if err := errors.Join(g.blobs(&g.big, c, repository(big), big.layers), g.blobs(&g.tiny, c, repository(tiny), tiny.layers)); err != nil {
