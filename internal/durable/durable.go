@@ -1,6 +1,7 @@
 // Package durable writes files so that they survive a power cut: bytes first,
-// then the name, then the folder that holds the name. It knows nothing of what
-// the files mean.
+// then the name, then the folder that holds the name. Large ones it reads and
+// writes past the page cache, and shares their blocks where the file system can.
+// It knows nothing of what the files mean.
 package durable
 
 import (

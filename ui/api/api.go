@@ -1,12 +1,13 @@
 // Package api is the appliance's management API, for the command line on the
-// same machine and elsewhere: upkeep of the store, as JSON over HTTP below
-// /api/v1. Handler serves it, Client speaks it; both are the same functions of
+// same machine and elsewhere: upkeep and trust of the store, and landing bundles,
+// as JSON over HTTP below /api/v1. Handler serves it, Client speaks it; both are the same functions of
 // the store, so a verb does the same thing whether it opens the data folder
 // itself or asks the appliance that has it.
 //
 // A request that is refused gets a status and one object with the kind of
-// error and its text. Long verbs answer with a stream of JSON objects, one a line: events while
-// they run, then one result or one error. Ending the request ends the verb.
+// error and its text. Long verbs answer with a stream of JSON objects, one a
+// line: events while they run, then one result or one error. Ending the request
+// ends the verb, but for the landing of an attached bundle.
 package api
 
 import (
