@@ -46,8 +46,9 @@ func (c *cutting) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	rest := c.content[from:]
 	w.Header().Set("Content-Length", strconv.Itoa(len(rest)))
 	w.WriteHeader(status)
-	n, _ := w.Write(rest[:min(c.step, len(rest))])
-	c.sent.Add(int64(n))
+	n := min(c.step, len(rest))
+	c.sent.Add(int64(n)) // before the client can have them
+	_, _ = w.Write(rest[:n])
 	w.(http.Flusher).Flush()
 	if n < len(rest) {
 		if c.remaining != nil {
