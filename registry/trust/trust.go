@@ -1,8 +1,8 @@
 // Package trust decides who may bring content to a site. It is data and pure
 // functions: keys, how one takes another's place, and signatures; the policy that
 // an operator writes; the judgement of one bundle by policy, earlier bundles and
-// clock, and of an image by its signatures. Where any of it
-// is kept, and what is done with a judgement, is elsewhere.
+// clock, and of an image by its signatures. Where any of it is kept, and what is
+// done with a judgement, is elsewhere.
 //
 // Nouns. A key is a public key that somebody owns; its id is made from it. A
 // channel is a line of bundles that follow each other, "stable" or
