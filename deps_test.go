@@ -46,8 +46,8 @@ var owners = map[string][]string{
 	"github.com/pressly/goose":               {"internal/sqldb"},
 	"go.opentelemetry.io/":                   {"ui/observe"},
 	"modernc.org/":                           {"internal/sqldb"},
-	"go.yaml.in/yaml/v3":                     {"bundle", "internal/strictyaml", "lifecycle/nodeconfig"},
-	"github.com/Masterminds/semver":          {"registry/retention"},
+	"go.yaml.in/yaml/v3":                     {"bundle", "internal/strictyaml", "lifecycle/nodeconfig", "registry/chartrepo"},
+	"github.com/Masterminds/semver":          {"internal/version"},
 }
 
 type pkg struct {

@@ -72,6 +72,21 @@ type Mounter interface {
 	Mount(ctx context.Context, repository, from string, d Descriptor) (bool, error)
 }
 
+// Ranger is a Reader that can begin a blob in the middle.
+type Ranger interface {
+	// BlobFrom opens the blob d from an offset on. Nothing is proven: who puts the
+	// pieces together does that.
+	BlobFrom(ctx context.Context, repository string, d Descriptor, offset int64) (io.ReadCloser, error)
+}
+
+// Resumer is a Writer that keeps what came of a blob whose transfer broke off,
+// also across processes.
+type Resumer interface {
+	// ResumeBlob is PutBlob that takes what is still missing only: from opens the
+	// blob at an offset. Its bytes need not be proven.
+	ResumeBlob(ctx context.Context, repository string, d Descriptor, from func(offset int64) (io.ReadCloser, error)) error
+}
+
 // Checker is a Writer that can answer Exists for many blobs at once.
 type Checker interface {
 	// Missing returns the blobs that Exists would deny.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"github.com/landfall-dev/landfall/internal/priority"
@@ -24,7 +25,12 @@ type Writer struct {
 	file    *os.File
 	offset  int64 // where the next byte goes
 	started int64 // up to where write-back was asked for
+	hurry   time.Duration
 }
+
+// Hurry makes Fill write what there is when a piece takes longer than d to come:
+// what a slow source has given is soon in the file, at a price in processor time.
+func (w *Writer) Hurry(d time.Duration) { w.hurry = d }
 
 // NewWriter writes to f from an offset on.
 func NewWriter(f *os.File, offset int64) *Writer {
@@ -146,9 +152,26 @@ func (f *filling) takeTurn() bool {
 
 // read is readAll that ctx ends.
 func (f *filling) read(buf []byte) (n int, err error) {
-	n, err = readAll(f.source, buf)
+	if f.hurry > 0 {
+		n, err = readFor(f.source, buf, f.hurry)
+	} else {
+		n, err = readAll(f.source, buf)
+	}
 	if err == nil {
 		err = context.Cause(f.ctx)
+	}
+	return n, err
+}
+
+// readFor is readAll that is content with what came within a while.
+func readFor(r io.Reader, buf []byte, d time.Duration) (n int, err error) {
+	for began := time.Now(); n < len(buf) && err == nil; {
+		var more int
+		more, err = r.Read(buf[n:])
+		n += more
+		if n > 0 && time.Since(began) > d {
+			break
+		}
 	}
 	return n, err
 }

@@ -109,18 +109,18 @@ func (a answer) full() bool {
 }
 
 // refused is the error of a call that was answered with no.
-func (c call) refused(a answer) error {
+func (c *call) refused(a answer) error {
 	sentinel := a.sentinel()
-	putsManifest := c.method == http.MethodPut && strings.Contains(c.url.Path, "/manifests/")
+	putsManifest := c.method == http.MethodPut && strings.Contains(c.address().Path, "/manifests/")
 	if putsManifest && a.has("MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN") {
 		sentinel = registry.ErrIncomplete
 	}
-	said := fmt.Sprintf("%s answers %s to %s", c.target.host, statusText(a.status), c.method)
+	said := fmt.Sprintf("%s answers %s to %s", c.who(), statusText(a.status), c.method)
 	if a.text != "" {
 		said += ": " + a.text
 	}
 	if sentinel == registry.ErrDenied && a.status != http.StatusMethodNotAllowed {
-		said += "; check the credentials: docker login " + c.target.host
+		said += "; check the credentials: docker login " + c.who()
 	}
 	return fmt.Errorf("%s: %w: %s", c.what, sentinel, said)
 }
@@ -131,7 +131,7 @@ func statusText(status int) string {
 
 // failed is the error of a call that got no answer. An interruption by the
 // caller is told as such: nobody was unreachable.
-func (c call) failed(ctx context.Context, err error) error {
+func (c *call) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", c.what, context.Cause(ctx))
 	}
@@ -147,7 +147,7 @@ func (c call) failed(ctx context.Context, err error) error {
 	} else if errors.As(err, &login) {
 		sentinel, doing = registry.ErrDenied, "cannot log in to "
 	}
-	return fmt.Errorf("%s: %w: %s%s: %v", c.what, sentinel, doing, c.target.host, err)
+	return fmt.Errorf("%s: %w: %s%s: %v", c.what, sentinel, doing, c.who(), err)
 }
 
 func isNetwork(err error) bool {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/landfall-dev/landfall/registry"
 )
@@ -23,25 +24,50 @@ const (
 )
 
 // Repositories lists the server's catalog by original names. ErrInvalid
-// without Options.Server: hosts that are dialled by name have no list of
-// their own.
+// without Options.Server: then Catalog lists what one host has.
 func (r *Registry) Repositories(ctx context.Context, after string) iter.Seq2[string, error] {
 	return listing(after, func() ([]string, error) {
 		if r.server == nil {
 			return nil, fmt.Errorf("list repositories: %w: no server is set whose catalog could be read", registry.ErrInvalid)
 		}
-		t, err := r.dialled(target{}, r.serverHost())
-		if err != nil {
-			return nil, err
-		}
-		c := call{what: "repositories of " + t.host, target: t, method: http.MethodGet, header: http.Header{}}
-		c.url, c.scopes = t.url("/v2/_catalog"), []string{t.registry.Scope("")}
-		paths, err := r.pages(ctx, c)
+		paths, err := r.catalog(ctx, r.server)
 		for i, path := range paths {
 			paths[i] = registry.RepositoryName(path)
 		}
 		return paths, err
 	})
+}
+
+// Catalog lists the repositories of one host by their full names, those after a
+// name only (OCI distribution-spec of the Docker registry, "Listing Repositories").
+func (r *Registry) Catalog(ctx context.Context, host, after string) iter.Seq2[string, error] {
+	return listing(after, func() ([]string, error) {
+		h, err := r.hostOf(host)
+		if err != nil {
+			return nil, err
+		}
+		paths, err := r.catalog(ctx, h)
+		for i, path := range paths {
+			paths[i] = host + "/" + path
+		}
+		return paths, err
+	})
+}
+
+// catalog is the paths of a host, without the prefix of the endpoint.
+func (r *Registry) catalog(ctx context.Context, h *host) ([]string, error) {
+	c := &call{what: "repositories of " + h.name, target: target{host: h}, method: http.MethodGet, path: "_catalog", needs: []access{{}}, header: http.Header{}}
+	paths, err := r.pages(ctx, c)
+	if err != nil || c.endpoint.prefix == "" {
+		return paths, err
+	}
+	var below []string
+	for _, path := range paths {
+		if rest, ok := strings.CutPrefix(path, c.endpoint.prefix); ok {
+			below = append(below, rest)
+		}
+	}
+	return below, nil
 }
 
 // Tags lists a repository's tags.
@@ -76,10 +102,10 @@ func listing(after string, all func() ([]string, error)) iter.Seq2[string, error
 
 // pages reads a listing to its end: to the last Link, or, from a registry that
 // sends none with a full page, until "last" brings nothing new.
-func (r *Registry) pages(ctx context.Context, c call) ([]string, error) {
+func (r *Registry) pages(ctx context.Context, c *call) ([]string, error) {
 	var names []string
 	known := map[string]bool{}
-	c.url.RawQuery = "n=" + strconv.Itoa(pageSize)
+	c.query = "n=" + strconv.Itoa(pageSize)
 	for read := (budget{}); read.has(); {
 		resp, body, err := r.document(ctx, c, maxDocument, http.StatusOK)
 		if err != nil {
@@ -109,20 +135,20 @@ func (r *Registry) pages(ctx context.Context, c call) ([]string, error) {
 	return nil, c.endless()
 }
 
-func lastPage(c call, last string) *url.URL {
-	u := *c.url
+func lastPage(c *call, last string) *url.URL {
+	u := *c.address()
 	u.RawQuery = url.Values{"n": {strconv.Itoa(pageSize)}, "last": {last}}.Encode()
 	return &u
 }
 
 // names of one page, of either listing.
-func (c call) names(body []byte) ([]string, error) {
+func (c *call) names(body []byte) ([]string, error) {
 	var page struct {
 		Repositories []string `json:"repositories"`
 		Tags         []string `json:"tags"`
 	}
 	if err := json.Unmarshal(body, &page); err != nil {
-		return nil, fmt.Errorf("%s: %w: %s answers with something else than a list: %v", c.what, registry.ErrInvalid, c.target.host, err)
+		return nil, fmt.Errorf("%s: %w: %s answers with something else than a list: %v", c.what, registry.ErrInvalid, c.who(), err)
 	}
 	return append(page.Repositories, page.Tags...), nil
 }
@@ -133,6 +159,6 @@ type budget struct{ pages, bytes int }
 func (b *budget) spend(page []byte) { b.pages, b.bytes = b.pages+1, b.bytes+len(page) }
 func (b *budget) has() bool         { return b.pages < maxPages && b.bytes < maxListing }
 
-func (c call) endless() error {
-	return fmt.Errorf("%s: %w: %s lists more than %d pages or %d bytes", c.what, registry.ErrInvalid, c.target.host, maxPages, maxListing)
+func (c *call) endless() error {
+	return fmt.Errorf("%s: %w: %s lists more than %d pages or %d bytes", c.what, registry.ErrInvalid, c.who(), maxPages, maxListing)
 }

@@ -30,28 +30,41 @@ const commitRate = 16 << 20
 
 var errStalled = errors.New("no byte moved")
 
-type onceKey struct{}
+type (
+	onceKey    struct{}
+	brieflyKey struct{}
+)
 
 // once marks requests that must not be repeated as they are: what the
 // registry made of the first attempt is not known.
 func once(ctx context.Context) context.Context { return context.WithValue(ctx, onceKey{}, true) }
 
+// briefly marks requests for which there is another endpoint.
+func briefly(ctx context.Context) context.Context { return context.WithValue(ctx, brieflyKey{}, true) }
+
+// briefRetries is how many attempts an endpoint gets before the next is tried.
+const briefRetries = 2
+
 // patient sends a request until it is answered by something other than a
 // passing failure. It lies below authentication, so that asking for a token is
 // as patient as the rest.
-func (r *Registry) patient(req *http.Request) (*http.Response, error) {
+func (h *host) patient(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
+	retries := h.registry.opts.Retries
+	if ctx.Value(brieflyKey{}) != nil {
+		retries = min(retries, briefRetries)
+	}
 	for attempt := 1; ; attempt++ {
-		resp, err := r.watched(req)
+		resp, err := h.watched(req)
 		again := passing(resp, err) && ctx.Err() == nil && ctx.Value(onceKey{}) == nil
 		wait, ok := retryAfter(resp, attempt)
-		if !again || !ok || attempt >= r.opts.Retries {
+		if !again || !ok || attempt >= retries {
 			return resp, err
 		}
 		if resp != nil {
 			drain(resp.Body)
 		}
-		if err := r.pause(ctx, wait); err != nil {
+		if err := h.registry.pause(ctx, wait); err != nil {
 			return nil, err
 		}
 	}
@@ -107,16 +120,20 @@ func drain(body io.ReadCloser) {
 }
 
 // watched sends a request once, and breaks it off when nothing moves.
-func (r *Registry) watched(req *http.Request) (*http.Response, error) {
+func (h *host) watched(req *http.Request) (*http.Response, error) {
+	if err := h.limits.request(req.Context()); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancelCause(req.Context())
-	w := &watch{cancel: cancel, ended: func() error { return context.Cause(ctx) }, stall: r.opts.Stall}
+	w := &watch{cancel: cancel, ended: func() error { return context.Cause(ctx) }, stall: h.stall}
+	w.limits, w.waits = h.limits, func(n int) error { return h.limits.moved(ctx, n) }
 	w.timer = time.AfterFunc(w.stall, w.expire)
 	out := req.Clone(ctx)
 	if err := w.upload(req, out); err != nil {
 		w.stop()
 		return nil, err
 	}
-	resp, err := r.transport.RoundTrip(out)
+	resp, err := h.transport.RoundTrip(out)
 	w.hold()
 	if err != nil {
 		err = w.cause(err)
@@ -132,6 +149,8 @@ type watch struct {
 	cancel context.CancelCauseFunc
 	ended  func() error // why the request was broken off; nil when it was not
 	stall  time.Duration
+	limits limits
+	waits  func(n int) error // until so many bytes more are allowed; nil: not at all
 
 	mu    sync.Mutex // protects the fields below: uploading and reading the answer may overlap
 	timer *time.Timer
@@ -146,6 +165,14 @@ func (w *watch) hold() {
 	defer w.mu.Unlock()
 	w.over = true
 	w.timer.Stop()
+}
+
+// moved is told of bytes, and waits while they were too many.
+func (w *watch) moved(n int) error {
+	if w.waits == nil {
+		return nil
+	}
+	return w.waits(n)
 }
 
 func (w *watch) stop() {
@@ -181,7 +208,10 @@ type uploadWatch struct {
 
 func (u *uploadWatch) Read(p []byte) (int, error) {
 	u.set((*time.Timer).Stop)
-	n, err := u.ReadCloser.Read(p)
+	n, err := u.ReadCloser.Read(u.watch.limits.most(p))
+	if waited := u.watch.moved(n); err == nil {
+		err = waited
+	}
 	u.left -= int64(n)
 	patience := u.watch.stall
 	if u.left <= 0 {
@@ -208,8 +238,11 @@ type downloadBody struct {
 
 func (b *downloadBody) Read(p []byte) (int, error) {
 	b.watch.timer.Reset(b.watch.stall)
-	n, err := b.ReadCloser.Read(p)
+	n, err := b.ReadCloser.Read(b.watch.limits.most(p))
 	b.watch.timer.Stop()
+	if waited := b.watch.moved(n); err == nil {
+		err = waited
+	}
 	if err != nil && err != io.EOF {
 		err = b.watch.cause(err)
 	}

@@ -67,18 +67,18 @@ func (r *Registry) Manifest(ctx context.Context, ref registry.Ref) (registry.Des
 	d := registry.Describe(served, content, algorithm)
 	if !registry.IsManifest(d.MediaType) {
 		return registry.Descriptor{}, nil, fmt.Errorf("%s: %w: %s serves %q in place of a manifest (%s)",
-			c.what, registry.ErrInvalid, c.target.host, served, strings.Join(registry.ManifestTypes, ", "))
+			c.what, registry.ErrInvalid, c.who(), served, strings.Join(registry.ManifestTypes, ", "))
 	}
 	return d, content, nil
 }
 
-func (r *Registry) manifestCall(method string, ref registry.Ref) (call, error) {
+func (r *Registry) manifestCall(method string, ref registry.Ref) (*call, error) {
 	asked := ref.Tag
 	if ref.Digest != "" {
 		asked = ref.Digest.String()
 	}
 	if asked == "" {
-		return call{}, fmt.Errorf("%s: %w: neither tag nor digest", ref, registry.ErrInvalid)
+		return nil, fmt.Errorf("%s: %w: neither tag nor digest", ref, registry.ErrInvalid)
 	}
 	c, err := r.call(method, ref.Repository, "manifests/"+asked, ref.String())
 	if err == nil {
@@ -89,23 +89,33 @@ func (r *Registry) manifestCall(method string, ref registry.Ref) (call, error) {
 
 // proveManifest holds the bytes against the digest that was asked for and the
 // one in the header.
-func (c call) proveManifest(resp *http.Response, content []byte, ref registry.Ref) error {
+func (c *call) proveManifest(resp *http.Response, content []byte, ref registry.Ref) error {
 	stated, err := registry.ParseDigest(resp.Header.Get("Docker-Content-Digest"))
 	for _, want := range []digest.Digest{ref.Digest, stated} {
 		if want == "" || (want == stated && err != nil) {
 			continue
 		}
 		if got := want.Algorithm().FromBytes(content); got != want {
-			return fmt.Errorf("%s: %w: %s sent %d bytes for %s that hash to %s", c.what, registry.ErrDigest, c.target.host, len(content), want, got)
+			return fmt.Errorf("%s: %w: %s sent %d bytes for %s that hash to %s", c.what, registry.ErrDigest, c.who(), len(content), want, got)
 		}
 	}
 	return nil
 }
 
 // Blob opens a blob. A transfer that is cut or stalls goes on from the byte
-// that it had reached, as long as every attempt brings it further. ErrSize
-// when the registry states another size before it has sent anything.
+// that it had reached, at another endpoint where there is one, as long as every
+// attempt brings it further. ErrSize when the registry states another size
+// before it has sent anything.
 func (r *Registry) Blob(ctx context.Context, repository string, d registry.Descriptor) (io.ReadCloser, error) {
+	b, err := r.BlobFrom(ctx, repository, d, 0)
+	if err != nil {
+		return nil, err
+	}
+	return registry.VerifyReadCloser(b, d), nil
+}
+
+// BlobFrom implements registry.Ranger.
+func (r *Registry) BlobFrom(ctx context.Context, repository string, d registry.Descriptor, offset int64) (io.ReadCloser, error) {
 	c, err := r.call(http.MethodGet, repository, "blobs/"+d.Digest.String(), repository+"@"+d.Digest.String())
 	if err != nil {
 		return nil, err
@@ -113,15 +123,25 @@ func (r *Registry) Blob(ctx context.Context, repository string, d registry.Descr
 	if _, err := registry.ParseDigest(d.Digest.String()); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.what, err)
 	}
-	b := &blob{size: d.Size, retries: r.opts.Retries}
-	b.get = func(offset int64) (*http.Response, error) { return r.getBlob(ctx, c, d.Size, offset) }
+	b := &blob{size: d.Size, offset: offset, retries: r.opts.Retries}
+	b.get = func(offset int64) (*http.Response, error) {
+		c = c.again()
+		return r.getBlob(ctx, c, d.Size, offset)
+	}
 	b.wait = func(attempt int) error {
+		if len(c.target.host.endpoints) > 1 {
+			c.endpoint.fail()
+			return nil // the next one is not tired
+		}
 		wait, _ := retryAfter(nil, attempt)
 		return r.pause(ctx, wait)
 	}
 	b.fail = func(err error) error { return c.failed(ctx, err) }
+	if b.offset >= b.size && b.size > 0 {
+		return b, nil
+	}
 	if err := b.open(); err != nil {
 		return nil, err
 	}
-	return registry.VerifyReadCloser(b, d), nil
+	return b, nil
 }

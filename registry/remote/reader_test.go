@@ -70,7 +70,7 @@ func TestNotAManifest(t *testing.T) {
 func TestDockerHubIsDialledAtItsAPI(t *testing.T) {
 	t.Parallel()
 	target, err := newTest(t, Options{}).target("docker.io/library/nginx")
-	if err != nil || target.registry.RegistryStr() != "index.docker.io" || target.host != "docker.io" || target.path != "library/nginx" {
+	if err != nil || target.host.endpoints[0].registry.RegistryStr() != "index.docker.io" || target.host.name != "docker.io" || target.path != "library/nginx" {
 		t.Errorf("%+v, %v", target, err)
 	}
 }

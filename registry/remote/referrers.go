@@ -38,8 +38,11 @@ func (r *Registry) askReferrers(ctx context.Context, repository string, subject 
 	if err != nil {
 		return nil, false, err
 	}
+	if e := c.target.host.order()[0]; e.unlisted.Load() {
+		return nil, false, nil
+	}
 	c.header.Set("Accept", ocispec.MediaTypeImageIndex)
-	for read := (budget{}); c.url != nil; {
+	for read := (budget{}); ; {
 		if !read.has() {
 			return nil, false, c.endless()
 		}
@@ -50,6 +53,7 @@ func (r *Registry) askReferrers(ctx context.Context, repository string, subject 
 		}
 		served, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 		if resp.StatusCode != http.StatusOK || served != ocispec.MediaTypeImageIndex {
+			c.endpoint.unlisted.Store(withoutRoute(resp, body))
 			return nil, false, nil
 		}
 		page, err := c.descriptors(body)
@@ -58,16 +62,27 @@ func (r *Registry) askReferrers(ctx context.Context, repository string, subject 
 		}
 		read.spend(body)
 		list = append(list, page...)
-		c.url = nextPage(c, resp)
+		if c.url = nextPage(c, resp); c.url == nil {
+			return list, true, nil
+		}
 	}
-	return list, true, nil
+}
+
+// withoutRoute reports whether an endpoint does not know the API at all, rather
+// than this repository or manifest: then it need not be asked again.
+func withoutRoute(resp *http.Response, body []byte) bool {
+	var doc struct {
+		Errors []struct{ Code string } `json:"errors"`
+	}
+	_ = json.Unmarshal(body, &doc)
+	return resp.StatusCode == http.StatusNotFound && len(doc.Errors) == 0
 }
 
 // descriptors of an index. ErrInvalid for one that cannot be followed.
-func (c call) descriptors(index []byte) ([]registry.Descriptor, error) {
+func (c *call) descriptors(index []byte) ([]registry.Descriptor, error) {
 	m, err := registry.ParseManifest(ocispec.MediaTypeImageIndex, index)
 	if err != nil {
-		return nil, fmt.Errorf("%s: from %s: %w", c.what, c.target.host, err)
+		return nil, fmt.Errorf("%s: from %s: %w", c.what, c.who(), err)
 	}
 	return m.Children, nil
 }

@@ -107,7 +107,7 @@ func (b *blob) Close() error {
 
 // getBlob requests a blob from an offset on, and refuses an answer that does
 // not fit the descriptor before a byte of it is used.
-func (r *Registry) getBlob(ctx context.Context, c call, size, offset int64) (*http.Response, error) {
+func (r *Registry) getBlob(ctx context.Context, c *call, size, offset int64) (*http.Response, error) {
 	statuses := []int{http.StatusOK}
 	if offset > 0 {
 		c.header.Set("Range", fmt.Sprintf("bytes=%d-%d", offset, size-1))
@@ -124,16 +124,16 @@ func (r *Registry) getBlob(ctx context.Context, c call, size, offset int64) (*ht
 	return resp, nil
 }
 
-func (c call) checkRange(resp *http.Response, size, offset int64) error {
+func (c *call) checkRange(resp *http.Response, size, offset int64) error {
 	switch {
 	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
-		return fmt.Errorf("%s: %w: %s has nothing after byte %d, %d bytes were asked for", c.what, registry.ErrSize, c.target.host, offset, size)
+		return fmt.Errorf("%s: %w: %s has nothing after byte %d, %d bytes were asked for", c.what, registry.ErrSize, c.who(), offset, size)
 	case resp.StatusCode == http.StatusOK && resp.ContentLength >= 0 && resp.ContentLength != size:
-		return fmt.Errorf("%s: %w: %s states %d bytes, %d were asked for", c.what, registry.ErrSize, c.target.host, resp.ContentLength, size)
+		return fmt.Errorf("%s: %w: %s states %d bytes, %d were asked for", c.what, registry.ErrSize, c.who(), resp.ContentLength, size)
 	case resp.StatusCode == http.StatusPartialContent:
 		if have, ok := strings.CutPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", offset)); !ok || !endsWithin(have, size) {
 			return fmt.Errorf("%s: %w: %s answers a request for bytes %d to %d with Content-Range %q",
-				c.what, registry.ErrSize, c.target.host, offset, size-1, resp.Header.Get("Content-Range"))
+				c.what, registry.ErrSize, c.who(), offset, size-1, resp.Header.Get("Content-Range"))
 		}
 	}
 	return nil

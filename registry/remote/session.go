@@ -20,21 +20,26 @@ type session struct {
 	err    error
 }
 
-func sessionKey(t target, scopes []string) string {
-	return t.registry.Name() + " " + strings.Join(scopes, " ")
+// sessionKey: where nobody asks for tokens, one session does for all scopes.
+func sessionKey(c *call) string {
+	e := c.endpoint
+	key := e.host.name + " " + e.scheme + " " + e.registry.Name()
+	if e.plain.Load() {
+		return key
+	}
+	return key + " " + strings.Join(c.scopes(), " ")
 }
 
 // client returns the session's client. A failed log-in is told to all that
 // waited for it, so that a dead host is tried once and not once for each of
 // them; it is not kept.
-func (r *Registry) client(ctx context.Context, t target, scopes []string) (*http.Client, error) {
+func (r *Registry) client(ctx context.Context, c *call) (*http.Client, error) {
 	for {
-		s, mine := r.session(sessionKey(t, scopes))
+		key := sessionKey(c)
+		s, mine := r.session(key)
 		if mine {
-			s.client, s.err = r.login(ctx, t, scopes)
-			if s.err != nil {
-				r.forget(t, scopes)
-			}
+			s.client, s.err = r.login(ctx, c)
+			r.rename(s, key, sessionKey(c))
 			close(s.ready)
 			return s.client, s.err
 		}
@@ -61,39 +66,67 @@ func (r *Registry) session(key string) (s *session, mine bool) {
 	return s, mine
 }
 
-// forget makes the next call log in anew, with the credentials of then.
-func (r *Registry) forget(t target, scopes []string) {
+// rename gives a session the key that it has since its log-in, and none when
+// that failed.
+func (r *Registry) rename(s *session, from, to string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.sessions, sessionKey(t, scopes))
+	delete(r.sessions, from)
+	if s.err == nil {
+		r.sessions[to] = s
+	}
 }
 
-func (r *Registry) login(ctx context.Context, t target, scopes []string) (*http.Client, error) {
-	auth := authn.Anonymous
-	if r.opts.Keychain != nil {
-		var err error
-		if auth, err = authn.Resolve(ctx, r.opts.Keychain, t.registry); err != nil {
-			return nil, &loginError{fmt.Errorf("credentials: %w", err)}
-		}
+// forget makes the next call log in anew, with the credentials of then.
+func (r *Registry) forget(c *call) { r.forgetKey(sessionKey(c)) }
+
+func (r *Registry) forgetKey(key string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.sessions, key)
+}
+
+func (r *Registry) login(ctx context.Context, c *call) (*http.Client, error) {
+	e := c.endpoint
+	auth, err := e.credentials(ctx)
+	if err != nil {
+		return nil, err
 	}
-	guarded := &guard{inner: roundTripper(r.patient), host: t.registry.RegistryStr(), scheme: r.scheme(t)}
-	rt, err := transport.NewWithContext(ctx, t.registry, auth, transport.NewUserAgent(guarded, r.opts.UserAgent), scopes)
+	guarded := &guard{inner: roundTripper(e.patient), host: e.registry.RegistryStr(), scheme: e.scheme}
+	agent := transport.NewUserAgent(&pinged{inner: guarded, endpoint: e}, r.opts.UserAgent)
+	rt, err := transport.NewWithContext(ctx, e.registry, auth, agent, c.scopes())
 	if err != nil {
 		return nil, &loginError{err}
 	}
 	return &http.Client{Transport: rt}, nil
 }
 
-// scheme is the only one that the target is spoken to in; empty when both may
-// be tried.
-func (r *Registry) scheme(t target) string {
-	switch {
-	case r.opts.PlainHTTP:
-		return "http"
-	case r.server == nil && isLoopback(t.registry.RegistryStr()):
-		return ""
+func (h *host) credentials(ctx context.Context) (authn.Authenticator, error) {
+	if h.keychain == nil {
+		return authn.Anonymous, nil
 	}
-	return "https"
+	auth, err := authn.Resolve(ctx, h.keychain, h.endpoints[0].registry)
+	if err != nil {
+		return nil, &loginError{fmt.Errorf("credentials: %w", err)}
+	}
+	return auth, nil
+}
+
+// pinged notes what an endpoint answers to the first question of every session
+// (OCI distribution-spec, "Determining Support"): without a challenge to get a
+// token, all sessions are the same.
+type pinged struct {
+	inner    http.RoundTripper
+	endpoint *endpoint
+}
+
+func (p *pinged) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := p.inner.RoundTrip(req)
+	if err == nil && req.URL.Path == "/v2/" && req.URL.Host == p.endpoint.registry.RegistryStr() {
+		challenge := strings.ToLower(strings.Join(resp.Header.Values("WWW-Authenticate"), " "))
+		p.endpoint.plain.Store(!strings.Contains(challenge, "bearer"))
+	}
+	return resp, err
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

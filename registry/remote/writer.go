@@ -63,7 +63,7 @@ func (r *Registry) PutBlob(ctx context.Context, repository string, d registry.De
 }
 
 // upload is one attempt: a session, the bytes, and no session left behind.
-func (r *Registry) upload(ctx context.Context, c call, u *upload) error {
+func (r *Registry) upload(ctx context.Context, c *call, u *upload) error {
 	location, err := r.startUpload(ctx, c, http.StatusAccepted)
 	if err != nil {
 		return err
@@ -85,14 +85,14 @@ func (r *Registry) upload(ctx context.Context, c call, u *upload) error {
 }
 
 // startUpload opens a session and returns its address.
-func (r *Registry) startUpload(ctx context.Context, c call, statuses ...int) (*url.URL, error) {
+func (r *Registry) startUpload(ctx context.Context, c *call, statuses ...int) (*url.URL, error) {
 	resp, err := r.finish(ctx, c, statuses...)
 	if err != nil || resp.StatusCode == http.StatusCreated {
 		return nil, err
 	}
 	location, err := resp.Location()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %s opens an upload without saying where: %v", c.what, registry.ErrInvalid, c.target.host, err)
+		return nil, fmt.Errorf("%s: %w: %s opens an upload without saying where: %v", c.what, registry.ErrInvalid, c.who(), err)
 	}
 	return location, nil
 }
@@ -109,7 +109,7 @@ func withDigest(location *url.URL, d digest.Digest) *url.URL {
 
 // cancelUpload lets the registry throw away what it got, also when ctx is
 // over. Registries that do not support it clean up in their own time.
-func (r *Registry) cancelUpload(ctx context.Context, c call, location *url.URL) {
+func (r *Registry) cancelUpload(ctx context.Context, c *call, location *url.URL) {
 	ctx, cancel := context.WithTimeout(once(context.WithoutCancel(ctx)), r.opts.Stall)
 	defer cancel()
 	_, _ = r.finish(ctx, c.at(http.MethodDelete, location), http.StatusNoContent, http.StatusAccepted)
@@ -185,13 +185,13 @@ func (r *Registry) Mount(ctx context.Context, repository, from string, d registr
 		return false, err
 	}
 	source, err := r.target(from)
-	if err != nil || source.registry != c.target.registry {
+	if err != nil || source.host != c.target.host {
 		return false, err
 	}
 	if source.path != c.target.path {
-		c.scopes = append(c.scopes, source.registry.Repo(source.path).Scope(actions(http.MethodGet)))
+		c.needs = append(c.needs, access{source.path, actions(http.MethodGet)})
 	}
-	c.url.RawQuery = "mount=" + url.QueryEscape(d.Digest.String()) + "&from=" + url.QueryEscape(source.path)
+	c.query = "mount=" + url.QueryEscape(d.Digest.String()) + "&from=" + url.QueryEscape(c.target.host.endpoints[0].prefix+source.path)
 	location, err := r.startUpload(ctx, c, http.StatusCreated, http.StatusAccepted)
 	if errors.Is(err, registry.ErrDenied) || errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrInvalid) {
 		return false, nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/match"
 	"github.com/landfall-dev/landfall/internal/units"
+	"github.com/landfall-dev/landfall/internal/version"
 )
 
 // candidate is a tag with what clauses need to know of it.
@@ -44,14 +45,17 @@ func (list patterns) keeps(c candidate) (bool, string) {
 	return false, "matches no kept pattern"
 }
 
-func (r versionRange) keeps(c candidate) (bool, string) {
-	switch in, version := r.contains(c.Name); {
+// inRange keeps the tags that are versions of a range.
+type inRange struct{ version.Range }
+
+func (r inRange) keeps(c candidate) (bool, string) {
+	switch in, isVersion := r.Contains(c.Name); {
 	case in:
-		return true, "in range " + r.text
-	case version:
-		return false, "not in range " + r.text
+		return true, "in range " + r.String()
+	case isVersion:
+		return false, "not in range " + r.String()
 	default:
-		return false, "not a version in range " + r.text
+		return false, "not a version in range " + r.String()
 	}
 }
 

@@ -37,7 +37,7 @@ type (
 // same policy: fields in fixed order, ages in days where they are whole days,
 // sizes in their greatest whole unit, the rest as it was written.
 func (p *Policy) Marshal() []byte {
-	form := policyForm{Version: version, Rules: []ruleForm{}, Quotas: []quotaForm{}}
+	form := policyForm{Version: formatVersion, Rules: []ruleForm{}, Quotas: []quotaForm{}}
 	for _, r := range p.rules {
 		form.Rules = append(form.Rules, r.form())
 	}
@@ -67,8 +67,8 @@ func (r *Rule) form() ruleForm {
 			form.Keep.Last = int(c)
 		case patterns:
 			form.Keep.Tags = texts(c)
-		case versionRange:
-			form.Keep.Semver = c.text
+		case inRange:
+			form.Keep.Semver = c.String()
 		case younger:
 			form.Keep.Younger = units.Age(time.Duration(c))
 		}

@@ -8,13 +8,14 @@ import (
 	"github.com/landfall-dev/landfall/internal/match"
 	"github.com/landfall-dev/landfall/internal/strictyaml"
 	"github.com/landfall-dev/landfall/internal/units"
+	"github.com/landfall-dev/landfall/internal/version"
 	"github.com/landfall-dev/landfall/registry"
 )
 
 const (
 	// MaxSize bounds a policy, in bytes.
-	MaxSize = 1 << 20
-	version = "1"
+	MaxSize       = 1 << 20
+	formatVersion = "1"
 )
 
 // Parse reads a policy of version 1, YAML or JSON, of at most MaxSize bytes:
@@ -43,7 +44,7 @@ func Parse(name string, content []byte) (*Policy, error) {
 }
 
 func parse(content []byte) (*Policy, error) {
-	fields, err := strictyaml.ReadFields(content, MaxSize, registry.ErrInvalid, version, "rules", "quotas")
+	fields, err := strictyaml.ReadFields(content, MaxSize, registry.ErrInvalid, formatVersion, "rules", "quotas")
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +120,10 @@ func parseKeep(f strictyaml.Field, c compiler) ([]clause, error) {
 			list, err := strictyaml.List(f, c.Pattern)
 			return patterns(list), err
 		}},
-		{"semver", func(f strictyaml.Field) (clause, error) { return strictyaml.Text(f, parseRange) }},
+		{"semver", func(f strictyaml.Field) (clause, error) {
+			r, err := strictyaml.Text(f, version.ParseRange)
+			return inRange{r}, err
+		}},
 		{"younger", func(f strictyaml.Field) (clause, error) {
 			age, err := strictyaml.Text(f, units.ParseAge)
 			return younger(age), err

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/landfall-dev/landfall/internal/version"
 )
 
 // Tag is a tag of a repository as a plan sees it.
@@ -84,46 +86,10 @@ func candidates(tags []Tag, now time.Time) []candidate {
 		}
 	}
 	slices.SortStableFunc(order, func(a, b *candidate) int {
-		return cmp.Or(cmp.Compare(a.age, b.age), compareNames(b.Name, a.Name))
+		return cmp.Or(cmp.Compare(a.age, b.age), version.CompareNames(b.Name, a.Name))
 	})
 	for i, c := range order {
 		c.rank = i + 1
 	}
 	return list
 }
-
-// compareNames orders names byte by byte, but runs of digits by their value.
-func compareNames(a, b string) int {
-	for restA, restB := a, b; ; {
-		if restA == "" || restB == "" {
-			// 1.01 and 1.1 are the same up to here.
-			return cmp.Or(cmp.Compare(len(restA), len(restB)), cmp.Compare(a, b))
-		}
-		var x, y string
-		x, restA = cutToken(restA)
-		y, restB = cutToken(restB)
-		if order := compareTokens(x, y); order != 0 {
-			return order
-		}
-	}
-}
-
-// cutToken takes a run of digits, or one other byte, off a text that is not empty.
-func cutToken(s string) (token, rest string) {
-	rest = strings.TrimLeft(s, "0123456789")
-	if rest == s {
-		return s[:1], s[1:]
-	}
-	return s[:len(s)-len(rest)], rest
-}
-
-// compareTokens compares numbers of any length by their value.
-func compareTokens(a, b string) int {
-	if isDigit(a[0]) && isDigit(b[0]) {
-		a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
-		return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
-	}
-	return cmp.Compare(a, b)
-}
-
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -100,8 +100,9 @@ func (s *Store) reopenUpload(ctx context.Context, id string) (*Upload, error) {
 	u := &Upload{store: s, id: id}
 	var written, synced []byte
 	var savedBoot string
-	err := s.db.Read.QueryRowContext(ctx, `SELECT repository, algorithm, written, written_hash, synced, synced_hash, boot FROM uploads WHERE id = ?`, id).
-		Scan(&u.repository, &u.algorithm, &u.saved.written, &written, &u.saved.synced, &synced, &savedBoot)
+	var of digest.Digest
+	err := s.db.Read.QueryRowContext(ctx, `SELECT repository, algorithm, written, written_hash, synced, synced_hash, boot, digest FROM uploads WHERE id = ?`, id).
+		Scan(&u.repository, &u.algorithm, &u.saved.written, &written, &u.saved.synced, &synced, &savedBoot, &of)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = registry.ErrNotFound
 	}
@@ -113,14 +114,37 @@ func (s *Store) reopenUpload(ctx context.Context, id string) (*Upload, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	if savedBoot == "" || savedBoot != boot() {
+	sameBoot := savedBoot != "" && savedBoot == boot()
+	if !sameBoot {
 		u.saved.written, written = u.saved.synced, synced
 	}
-	if err := u.resume(written); err != nil {
+	if of != "" {
+		err = u.reread(ctx, sameBoot)
+	} else {
+		err = u.resume(written)
+	}
+	if err != nil {
 		u.file.Close()
 		return nil, err
 	}
 	return u, nil
+}
+
+// reread takes a session of a blob that is known to what its file has, all of it
+// when the machine has not been restarted since. It reads the bytes again: what a
+// disk made of them must not become part of a blob.
+func (u *Upload) reread(ctx context.Context, all bool) error {
+	info, err := u.file.Stat()
+	if err != nil {
+		return err
+	}
+	at := info.Size()
+	if !all {
+		at = min(at, u.saved.written)
+	}
+	u.saved = savepoint{}
+	u.size.Store(at)
+	return u.catchUp(ctx, u.algorithm)
 }
 
 // resume takes the session back to its savepoint, or to its beginning when it

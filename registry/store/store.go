@@ -95,6 +95,9 @@ type Store struct {
 	uploadsMu  sync.Mutex         // protects the fields below
 	uploads    map[string]*Upload // sessions that were used since the start
 	lastExpiry time.Time
+
+	incomingMu sync.Mutex                  // protects incoming
+	incoming   map[digest.Digest]*Incoming // blobs on their way
 }
 
 var (
@@ -104,6 +107,7 @@ var (
 	_ registry.Lister   = (*Store)(nil)
 	_ registry.Deleter  = (*Store)(nil)
 	_ registry.Batcher  = (*Store)(nil)
+	_ registry.Resumer  = (*Store)(nil)
 	_ registry.Checker  = (*batch)(nil)
 	_ registry.Reserver = (*batch)(nil)
 )
@@ -124,7 +128,7 @@ func Open(ctx context.Context, dir string, options Options) (*Store, error) {
 		options.TrashAge = 24 * time.Hour
 	}
 	s := &Store{folder: Folder(dir), options: options, guard: newGuard(options.Lease),
-		uploads: map[string]*Upload{}, stop: func() {}, recounted: make(chan struct{})}
+		uploads: map[string]*Upload{}, incoming: map[digest.Digest]*Incoming{}, stop: func() {}, recounted: make(chan struct{})}
 	s.cache, s.spill = newCache(options.CacheSize, s.guard.hash), &spill{}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", dir, registry.DiskError(err)), s.release(false))

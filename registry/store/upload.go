@@ -32,6 +32,7 @@ type Upload struct {
 	repository string
 	algorithm  digest.Algorithm
 	size       atomic.Int64
+	advanced   func() // told of what has come to be in the file; nil: nobody
 
 	writing sync.Mutex      // held by Append, Commit and Cancel; protects the fields below
 	file    *os.File        // nil after the end of the session
@@ -41,6 +42,10 @@ type Upload struct {
 	saved   savepoint
 	lost    bool // a sync failed: nobody knows which bytes are on the disk
 }
+
+// hurried is how long bytes of a blob that is fetched wait for others before they
+// are written: those are what the end of the process would lose.
+const hurried = 25 * time.Millisecond
 
 // OffsetError is an ErrInvalid: the bytes that were offered do not start where
 // the session ends.
@@ -56,6 +61,11 @@ func (e *OffsetError) Is(target error) bool { return target == registry.ErrInval
 // StartUpload opens a session. The algorithm is what the client will most
 // likely commit with; another costs one more read of the bytes.
 func (s *Store) StartUpload(ctx context.Context, repository string, algorithm digest.Algorithm) (*Upload, error) {
+	return s.startUpload(ctx, repository, algorithm, "")
+}
+
+// startUpload is StartUpload of a blob that may be known already.
+func (s *Store) startUpload(ctx context.Context, repository string, algorithm digest.Algorithm, of digest.Digest) (*Upload, error) {
 	if err := s.expireRested(ctx); err != nil {
 		return nil, err
 	}
@@ -72,8 +82,8 @@ func (s *Store) StartUpload(ctx context.Context, repository string, algorithm di
 		return nil, named("upload", err)
 	}
 	err = s.db.WriteSoon(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO uploads (id, repository, algorithm, created_at) VALUES (?, ?, ?, ?)`,
-			u.id, u.repository, algorithm.String(), now())
+		_, err := tx.ExecContext(ctx, `INSERT INTO uploads (id, repository, algorithm, created_at, digest, boot) VALUES (?, ?, ?, ?, ?, ?)`,
+			u.id, u.repository, algorithm.String(), now(), of.String(), boot())
 		return err
 	})
 	if err != nil {
@@ -126,6 +136,9 @@ func (u *Upload) Append(ctx context.Context, offset int64, r io.Reader) (int64, 
 	if err := u.catchUp(ctx, u.algorithm); err != nil {
 		return u.Size(), err
 	}
+	if u.advanced != nil {
+		u.writer.Hurry(hurried)
+	}
 	err := u.writer.Fill(ctx, r, (*uploadHash)(u), u.advance)
 	if u.lost {
 		return u.Size(), registry.DiskError(errors.Join(err, u.end(context.WithoutCancel(ctx), false)))
@@ -145,6 +158,9 @@ func (w *uploadHash) Write(p []byte) (int, error) {
 // advance counts what was written and hashed.
 func (u *Upload) advance(n int) error {
 	u.size.Add(int64(n))
+	if u.advanced != nil {
+		u.advanced()
+	}
 	return u.saveNowAndThen()
 }
 
@@ -249,6 +265,10 @@ func (s *Store) closeUploads() {
 // long.
 const expiryEvery = time.Hour
 
+// transferExpiry is for how long what came of a blob is kept that this side
+// fetches itself: some links are there for an hour a day, or on workdays.
+const transferExpiry = 14 * 24 * time.Hour
+
 // expireRested is expireUploads now and then, when sessions are opened.
 func (s *Store) expireRested(ctx context.Context) error {
 	s.uploadsMu.Lock()
@@ -288,6 +308,11 @@ func (s *Store) expireClosed(ctx context.Context) (rested []*Upload, err error) 
 	if err != nil {
 		return nil, err
 	}
+	rows, err = s.db.Read.QueryContext(ctx, `SELECT id FROM uploads WHERE digest <> ''`)
+	transfers, err := readNames(rows, err)
+	if err != nil {
+		return nil, err
+	}
 	gone := map[string]bool{} // rows without a file
 	for _, id := range ids {
 		gone[id] = true
@@ -297,7 +322,11 @@ func (s *Store) expireClosed(ctx context.Context) (rested []*Upload, err error) 
 		if errors.Is(err, os.ErrNotExist) {
 			continue // it became a blob just now
 		}
-		fresh := err == nil && time.Since(info.ModTime()) < s.options.UploadExpiry
+		expiry := s.options.UploadExpiry
+		if slices.Contains(transfers, e.Name()) {
+			expiry = max(expiry, transferExpiry)
+		}
+		fresh := err == nil && time.Since(info.ModTime()) < expiry
 		open := s.uploads[e.Name()]
 		if open != nil && !fresh {
 			rested = append(rested, open)

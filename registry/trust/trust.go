@@ -1,5 +1,5 @@
-// Package trust decides who may bring content to a site. It is data and pure
-// functions: keys, how one takes another's place, and signatures; the policy that
+// Package trust decides who may bring content to a site. It is data and functions
+// that read at most what they judge: keys, how one takes another's place, and signatures; the policy that
 // an operator writes; the judgement of one bundle by policy, earlier bundles and
 // clock, and of an image by its signatures. Where any of it is kept, and what is
 // done with a judgement, is elsewhere.
