@@ -35,6 +35,20 @@ func IsSignatureTag(tag string) bool {
 	return false
 }
 
+// CompanionTags are the tags under which cosign keeps what belongs to a manifest.
+func CompanionTags(d digest.Digest) (tags []string) {
+	for _, suffix := range signatureSuffixes {
+		tags = append(tags, signatureTag(d)+suffix)
+	}
+	return tags
+}
+
+// CompanionType is the artifact type that cosign gives as a referrer to what it
+// keeps under such a tag.
+func CompanionType(tag string) string {
+	return "application/vnd.dev.cosign.artifact" + tag[strings.LastIndexByte(tag, '.'):] + ".v1+json"
+}
+
 // signatureTags is the one look at a repository's tags that a walk takes.
 type signatureTags struct {
 	once   sync.Once
@@ -47,6 +61,9 @@ func (w *walker) signatures(ctx context.Context, repository string, d digest.Dig
 	known := w.signatureTagsOf(ctx, repository)
 	for _, suffix := range signatureSuffixes {
 		ref := Ref{Repository: repository, Tag: signatureTag(d) + suffix}
+		if w.opts.Referrer != nil && !w.opts.Referrer(Descriptor{ArtifactType: CompanionType(ref.Tag)}) {
+			continue
+		}
 		if known.listed && !slices.Contains(known.tags, ref.Tag) {
 			continue
 		}

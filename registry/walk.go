@@ -25,6 +25,9 @@ type WalkOptions struct {
 	Platforms []Platform
 	// NoReferrers leaves signatures, SBOMs and attestations behind.
 	NoReferrers bool
+	// Referrer chooses which of them come along; nil: all. What is kept under a tag
+	// that cosign makes from a digest is asked for with its CompanionType.
+	Referrer func(Descriptor) bool
 	// Sparse accepts children of indexes that the source does not have, as
 	// stores and bundles that were filled with a platform filter do not.
 	Sparse bool
@@ -237,6 +240,9 @@ func (w *walker) beside(ctx context.Context, repository string, d digest.Digest)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("referrers of %s: %w", d, err)
+	}
+	if w.opts.Referrer != nil {
+		list = slices.DeleteFunc(slices.Clone(list), func(d Descriptor) bool { return !w.opts.Referrer(d) })
 	}
 	w.mu.Lock()
 	w.referrers[place{repository, d}] = list

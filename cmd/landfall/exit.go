@@ -8,6 +8,7 @@ import (
 	"github.com/landfall-dev/landfall/bundle/receipt"
 	"github.com/landfall-dev/landfall/lifecycle/nodeconfig"
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/sync/mirror"
 )
 
 // What the exit codes mean.
@@ -20,6 +21,7 @@ const (
 	exitNoSpace     = 5
 	exitConflict    = 6 // conflict or busy
 	exitUnreachable = 7
+	exitPartial     = 8 // some of it was done, the rest is reported
 	exitInterrupted = 130
 )
 
@@ -42,6 +44,7 @@ func exitCode(ctx context.Context, err error) int {
 		is   error
 		code int
 	}{
+		{mirror.ErrPartial, exitPartial},
 		{registry.ErrNoSpace, exitNoSpace},
 		{registry.ErrConflict, exitConflict},
 		{nodeconfig.ErrForeign, exitConflict},

@@ -64,11 +64,12 @@ var (
 )
 
 // Open reads the index below base, an http or https URL: base + "/index.yaml",
-// at most 64 MiB. ErrInvalid names the field of a base or an index that cannot
+// at most 64 MiB. Files are on the same host, or on one of hosts. ErrInvalid names the field of a base or an index that cannot
 // be used at all; what is wrong with one chart or version alone is its own
 // error, or one of Problems.
-func Open(ctx context.Context, f Fetcher, base string) (*Repository, error) {
+func Open(ctx context.Context, f Fetcher, base string, hosts ...string) (*Repository, error) {
 	s, err := parseBase(base)
+	s.hosts = hosts
 	if err != nil {
 		return nil, fmt.Errorf("chart repository %w", err)
 	}
@@ -109,6 +110,8 @@ func (r *Repository) LayerDigest(repository, tag string) digest.Digest {
 type site struct {
 	dir  *url.URL // the base with a slash at its end
 	name string   // what the names of its repositories begin with
+	// hosts are others that files may be on.
+	hosts []string
 }
 
 func parseBase(base string) (site, error) {
@@ -124,7 +127,7 @@ func parseBase(base string) (site, error) {
 	case strings.ContainsAny(base, "?#"):
 		return site{}, fmt.Errorf("%s: %w: the base ends with its path, without a query or fragment", u, registry.ErrInvalid)
 	}
-	s := site{u, strings.ToLower(strings.TrimSuffix(u.Host+u.EscapedPath(), "/"))}
+	s := site{dir: u, name: strings.ToLower(strings.TrimSuffix(u.Host+u.EscapedPath(), "/"))}
 	if !validRepository(s.name + "/chart") {
 		return site{}, fmt.Errorf("%s: %w: %q cannot be the beginning of a repository's name", u, registry.ErrInvalid, s.name)
 	}
@@ -145,6 +148,9 @@ func (s site) locate(raw string) (string, error) {
 		return "", fmt.Errorf("%w: %.200s is in an OCI registry; copy the chart from there", registry.ErrInvalid, raw)
 	case u.Scheme != "http" && u.Scheme != "https":
 		return "", fmt.Errorf("%w: %.200q is neither http nor https", registry.ErrInvalid, raw)
+	case u.User == nil && slices.Contains(s.hosts, u.Host) && (u.Scheme == "https" || s.dir.Scheme == "http"):
+		u.Fragment = ""
+		return u.String(), nil
 	case !strings.EqualFold(u.Hostname(), s.dir.Hostname()) || s.port(u) != s.port(s.dir):
 		return "", fmt.Errorf("%w: the chart's file is on another host, %.200s, and only %s is configured", registry.ErrInvalid, u.Host, s.dir.Host)
 	case u.User != nil:

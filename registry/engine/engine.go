@@ -1,7 +1,8 @@
 // Package engine speaks the OCI distribution-spec 1.1 protocol ("/v2/") over
 // the site's store: reads, pushes, referrers, lists and deletes, one file
 // each. Reads see what is attached to the store, too. It is not a proxy: what the
-// site does not hold is a quick 404 and nothing is ever dialled. Transport (TLS,
+// site does not hold is a quick 404 and nothing is ever dialled, unless an
+// [Upstream] is set and has it. Transport (TLS,
 // HTTP/1.1 only) and accounts belong to the server that mounts it; accounts enter
 // through [Options.Access].
 //
@@ -45,6 +46,8 @@ type Options struct {
 	Access auth.AccessController
 	// View is the store with what is attached to it; nil: the store alone.
 	View *attach.View
+	// Upstream brings what the site does not have; nil: nobody does.
+	Upstream Upstream
 	// ReadTimeout breaks off a push that brings no byte for so long;
 	// DefaultReadTimeout when 0. What has arrived is kept for a resume.
 	ReadTimeout time.Duration
@@ -55,16 +58,17 @@ type Options struct {
 
 // Engine is the http.Handler for /v2/ and everything below it.
 type Engine struct {
-	store   *store.Store
-	view    *attach.View
-	access  auth.AccessController
-	timeout time.Duration
-	log     *slog.Logger
+	store    *store.Store
+	view     *attach.View
+	upstream Upstream // nil: none
+	access   auth.AccessController
+	timeout  time.Duration
+	log      *slog.Logger
 }
 
 // New serves s. The store stays the caller's to close, after the server.
 func New(s *store.Store, opts Options) *Engine {
-	e := &Engine{store: s, view: opts.View, access: opts.Access, timeout: opts.ReadTimeout, log: opts.Log}
+	e := &Engine{store: s, view: opts.View, upstream: opts.Upstream, access: opts.Access, timeout: opts.ReadTimeout, log: opts.Log}
 	if e.view == nil {
 		e.view = attach.NewView(s)
 	}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"syscall"
 
 	"github.com/distribution/distribution/v3/registry/api/errcode"
@@ -70,7 +71,12 @@ func (e *Engine) classify(w http.ResponseWriter, r *http.Request, k kind, err er
 	case errors.As(err, &quota): // not the disk: the operator has decided this
 		return refuse(http.StatusForbidden, errcode.ErrorCodeDenied, "%s", quota)
 	}
-	for _, a := range answers {
+	var upstream *upstreamError
+	table := answers
+	if errors.As(err, &upstream) {
+		table = slices.Concat(upstreamAnswers, answers)
+	}
+	for _, a := range table {
 		if !errors.Is(err, a.err) {
 			continue
 		}
@@ -78,7 +84,7 @@ func (e *Engine) classify(w http.ResponseWriter, r *http.Request, k kind, err er
 		if message == "" {
 			message = publicText(err)
 		}
-		if message == unfit || a.status >= http.StatusInternalServerError {
+		if message == unfit || a.status >= http.StatusInternalServerError && upstream == nil {
 			e.log.LogAttrs(r.Context(), slog.LevelError, "refused", slog.String("method", r.Method), slog.String("path", r.URL.Path),
 				slog.Int("status", a.status), slog.Any("err", err))
 		}
@@ -115,6 +121,17 @@ var answers = []answer{
 	{os.ErrDeadlineExceeded, http.StatusRequestTimeout, errcode.ErrorCodeBlobUploadInvalid, "no byte has arrived for too long; what came before is kept"},
 	{io.ErrUnexpectedEOF, http.StatusBadRequest, errcode.ErrorCodeSizeInvalid, "the body ended early; what came before is kept"},
 	{context.Canceled, http.StatusRequestTimeout, errcode.ErrorCodeBlobUploadInvalid, "the request was given up"},
+}
+
+// upstreamAnswers come before answers for what an Upstream could not do. Clients
+// try a 503 again, or somewhere else.
+var upstreamAnswers = []answer{
+	{registry.ErrUntrusted, http.StatusForbidden, errcode.ErrorCodeDenied, ""},
+	{registry.ErrDenied, http.StatusForbidden, errcode.ErrorCodeDenied, ""},
+	{registry.ErrUnreachable, http.StatusServiceUnavailable, errcode.ErrorCodeUnavailable, ""},
+	{registry.ErrDigest, http.StatusBadGateway, errcode.ErrorCodeUnknown, ""},
+	{registry.ErrSize, http.StatusBadGateway, errcode.ErrorCodeUnknown, ""},
+	{registry.ErrInvalid, http.StatusBadGateway, errcode.ErrorCodeUnknown, ""},
 }
 
 // codeFor completes "not found" and "invalid" with what it was.

@@ -25,7 +25,7 @@ func (e *Engine) headManifest(w http.ResponseWriter, r *http.Request, t *target)
 	var d registry.Descriptor
 	err = e.find(r, t, func(repository string) (err error) {
 		ref.Repository = repository
-		d, err = e.view.Resolve(r.Context(), ref)
+		d, err = e.resolve(r.Context(), ref)
 		return err
 	})
 	if err != nil {
@@ -47,7 +47,7 @@ func (e *Engine) getManifest(w http.ResponseWriter, r *http.Request, t *target) 
 	var content []byte
 	err = e.find(r, t, func(repository string) (err error) {
 		ref.Repository = repository
-		d, content, err = e.view.Manifest(r.Context(), ref)
+		d, content, err = e.manifest(r.Context(), ref)
 		return err
 	})
 	if err != nil {
@@ -69,7 +69,13 @@ func (e *Engine) headBlob(w http.ResponseWriter, r *http.Request, t *target) err
 	}
 	var size int64
 	err = e.find(r, t, func(repository string) (err error) {
-		size, err = e.view.StatBlob(r.Context(), repository, d)
+		if size, err = e.view.StatBlob(r.Context(), repository, d); err == nil {
+			return nil
+		}
+		c, err := e.bring(r.Context(), repository, d, err)
+		if err == nil {
+			size = c.size
+		}
 		return err
 	})
 	if err != nil {
@@ -89,20 +95,60 @@ func (e *Engine) getBlob(w http.ResponseWriter, r *http.Request, t *target) erro
 		return err
 	}
 	var b attach.Blob
+	var c *coming
 	err = e.find(r, t, func(repository string) (err error) {
-		b, err = e.view.OpenBlob(r.Context(), repository, d)
+		if b, err = e.view.OpenBlob(r.Context(), repository, d); err != nil {
+			c, err = e.bring(r.Context(), repository, d, err)
+		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	defer b.File.Close()
+	size := b.Size
+	if c != nil {
+		size = c.size
+	} else {
+		defer b.File.Close()
+	}
 	if unchanged(r, d) {
-		describe(w.Header(), octetStream, d, b.Size)
+		describe(w.Header(), octetStream, d, size)
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
+	if c != nil {
+		return e.sendComing(w, r, c)
+	}
 	return e.sendBlob(w, r, b)
+}
+
+// part is what of a blob is asked for: n bytes from start on.
+type part struct {
+	start, n int64
+	partial  bool
+}
+
+// requested is the one range of a blob that is asked for, or all of it.
+func requested(w http.ResponseWriter, r *http.Request, d digest.Digest, size int64) (part, error) {
+	p := part{n: size}
+	if header := r.Header.Get("Range"); header != "" && rangeHolds(r, d) {
+		var ok bool
+		if p.start, p.n, p.partial, ok = parseRange(header, size); !ok {
+			w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
+			return p, refuse(http.StatusRequestedRangeNotSatisfiable, errcode.ErrorCodeSizeInvalid, "the blob has %d bytes", size)
+		}
+	}
+	return p, nil
+}
+
+// announce says what will be sent.
+func (p part) announce(w http.ResponseWriter, d digest.Digest, size int64) {
+	describe(w.Header(), octetStream, d, p.n)
+	w.Header()["Accept-Ranges"] = bytesUnit
+	if p.partial {
+		w.Header().Set("Content-Range", "bytes "+strconv.FormatInt(p.start, 10)+"-"+strconv.FormatInt(p.start+p.n-1, 10)+"/"+strconv.FormatInt(size, 10))
+		w.WriteHeader(http.StatusPartialContent)
+	}
 }
 
 // sendBlob writes the blob, or the one range of it that is asked for. The
@@ -110,28 +156,19 @@ func (e *Engine) getBlob(w http.ResponseWriter, r *http.Request, t *target) erro
 // connection instead of looking whole. File, limit and a response writer
 // that reads from files let net/http use sendfile.
 func (e *Engine) sendBlob(w http.ResponseWriter, r *http.Request, b attach.Blob) error {
-	start, n, partial := int64(0), b.Size, false
-	if header := r.Header.Get("Range"); header != "" && rangeHolds(r, b.Digest) {
-		var ok bool
-		if start, n, partial, ok = parseRange(header, b.Size); !ok {
-			w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(b.Size, 10))
-			return refuse(http.StatusRequestedRangeNotSatisfiable, errcode.ErrorCodeSizeInvalid, "the blob has %d bytes", b.Size)
-		}
+	part, err := requested(w, r, b.Digest, b.Size)
+	if err != nil {
+		return err
 	}
-	if b.Base+start > 0 {
-		if _, err := b.File.Seek(b.Base+start, io.SeekStart); err != nil {
+	if b.Base+part.start > 0 {
+		if _, err := b.File.Seek(b.Base+part.start, io.SeekStart); err != nil {
 			return err
 		}
 	}
-	describe(w.Header(), octetStream, b.Digest, n)
-	w.Header()["Accept-Ranges"] = bytesUnit
-	if partial {
-		w.Header().Set("Content-Range", "bytes "+strconv.FormatInt(start, 10)+"-"+strconv.FormatInt(start+n-1, 10)+"/"+strconv.FormatInt(b.Size, 10))
-		w.WriteHeader(http.StatusPartialContent)
-	}
-	if sent, err := e.copyBlob(w, b, n); err != nil && r.Context().Err() == nil {
+	part.announce(w, b.Digest, b.Size)
+	if sent, err := e.copyBlob(w, b, part.n); err != nil && r.Context().Err() == nil {
 		e.log.LogAttrs(r.Context(), slog.LevelWarn, "a blob was not sent whole", slog.String("digest", b.Digest.String()),
-			slog.Int64("sent", sent), slog.Int64("of", n), slog.Any("err", err))
+			slog.Int64("sent", sent), slog.Int64("of", part.n), slog.Any("err", err))
 		e.view.Suspect(r.Context(), b, err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -21,7 +22,7 @@ func (e *Engine) listReferrers(w http.ResponseWriter, r *http.Request, t *target
 	}
 	list := []registry.Descriptor{}
 	err = e.find(r, t, func(repository string) error {
-		found, err := e.view.Referrers(r.Context(), repository, subject)
+		found, err := e.referrers(r.Context(), repository, subject)
 		if err == nil && len(found) == 0 {
 			return registry.ErrNotFound
 		}
@@ -31,6 +32,8 @@ func (e *Engine) listReferrers(w http.ResponseWriter, r *http.Request, t *target
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return err
 	}
+	slices.SortStableFunc(list, func(a, b registry.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
+	list = slices.CompactFunc(list, func(a, b registry.Descriptor) bool { return a.Digest == b.Digest })
 	if filter := t.query.Get("artifactType"); filter != "" {
 		list = slices.DeleteFunc(list, func(d registry.Descriptor) bool { return d.ArtifactType != filter })
 		w.Header().Set("OCI-Filters-Applied", "artifactType")

@@ -9,6 +9,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/landfall-dev/landfall/internal/match"
@@ -109,6 +110,18 @@ type ChartRepo struct {
 	Hosts []string     // other hosts, which have settings here, that files may be on
 }
 
+// Takes reports whether a chart is chosen.
+func (c *ChartRepo) Takes(chart string) bool {
+	return len(c.Only) == 0 || slices.ContainsFunc(c.Only, func(g match.Glob) bool { return g.Match(chart) })
+}
+
+// means: charts are one element below the address.
+func (c *ChartRepo) means(repository string) bool {
+	_, address, _ := strings.Cut(c.URL, "://")
+	chart, ok := strings.CutPrefix(repository, strings.ToLower(strings.TrimRight(address, "/"))+"/")
+	return ok && !strings.Contains(chart, "/") && c.Takes(chart)
+}
+
 // Tags chooses tags. The zero value takes all.
 type Tags struct {
 	Names     []string        // always taken; an error when they are not there
@@ -200,6 +213,19 @@ func (d Destination) Repository(source string) string {
 	return d.Prefix + "/" + path
 }
 
+// Source is the repository of a host that one of the destination stands for.
+func (d Destination) Source(host, repository string) (string, bool) {
+	if d.Prefix == "" {
+		return repository, true
+	}
+	rest, ok := strings.CutPrefix(repository, d.Prefix+"/")
+	if !ok || !d.KeepHost {
+		return host + "/" + rest, ok
+	}
+	path, ok := strings.CutPrefix(rest, registry.RepositoryPath(host+"/"))
+	return host + "/" + path, ok
+}
+
 // Delete says what is removed at the destination. The zero value is nothing.
 type Delete struct {
 	Gone     bool    // tags that the source does not have any more
@@ -214,6 +240,14 @@ func (d Delete) Never() bool { return !d.Gone && d.Keep == 0 }
 type Verify struct {
 	Repositories []match.Glob
 	Rule         trust.ImageRule
+}
+
+// Means reports whether a repository of the source is one of the mirror's.
+func (m *Mirror) Means(repository string) bool {
+	if m.Charts != nil {
+		return m.Charts.means(repository)
+	}
+	return slices.ContainsFunc(m.Sources, func(s Source) bool { return s.Match(repository) })
 }
 
 // Rule returns the first rule for a repository of the source, nil without one.

@@ -39,8 +39,8 @@ func main() {
 	}
 }
 
-// command tells the program's own children (upstream, files, reference, readers, line) from
-// the parts that a person asks for.
+// command tells the program's own children (upstream, files, reference, readers,
+// line) from the parts that a person asks for.
 func command(ctx context.Context, args []string) error {
 	children := map[string]func(context.Context, []string) error{
 		"upstream": upstream, "files": files, "reference": reference, "readers": readers, "line": line,
