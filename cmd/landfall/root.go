@@ -47,7 +47,7 @@ func newRoot() *cobra.Command {
 			newContentPolicy(), newContentRetain(), newContentBackup(), newContentRestore()),
 		group("key", "Make keys that sign bundles", newKeyGenerate(), newKeyShow(), newKeyRotate()),
 		group("trust", "Say whose bundles a site lets in", newTrustPolicy(), newTrustState(), newTrustImages(), newTrustRotate()),
-		group("sync", "Keep a site, a registry or a bundle level with its sources", newSyncPlan(), newSyncRun()),
+		group("sync", "Keep a site, a registry or a bundle level with its sources", newSyncPlan(), newSyncRun(), newSyncSchema()),
 		newReceipt(),
 		newDoctor(),
 		newNodeConfig(),

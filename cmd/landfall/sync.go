@@ -140,8 +140,9 @@ func (s *syncing) plan(ctx context.Context, f *syncFlags) (*mirror.Plan, error) 
 	if s.dst != nil { // a nil site is no nil Destination
 		dst = s.dst
 	}
+	s.opts.Locking = f.lock != "" && !s.lock
 	p, err := mirror.MakePlan(ctx, s.cfg, s.up, dst, s.opts)
-	if err != nil || f.lock == "" || s.lock {
+	if err != nil || !s.opts.Locking {
 		return p, err
 	}
 	return p, p.Locked().Write(f.lock)

@@ -14,9 +14,9 @@ import (
 	"github.com/landfall-dev/landfall/registry"
 )
 
-// parallelTransfers is how many idle connections to one host are kept: as many
-// as transfers may run at once, so that none has to shake hands again.
-const parallelTransfers = 16
+// idleConnections to one host are kept: as many as requests may be under way at
+// once, so that none has to shake hands again.
+const idleConnections = 32
 
 // bufferSize of a connection, in bytes: Go's 4 KiB cost a system call for
 // every page of a layer.
@@ -48,7 +48,7 @@ func newTransport(server *url.URL, roots *x509.CertPool) *http.Transport {
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		MaxIdleConnsPerHost: parallelTransfers,
+		MaxIdleConnsPerHost: idleConnections,
 		IdleConnTimeout:     90 * time.Second,
 		ReadBufferSize:      bufferSize,
 		WriteBufferSize:     bufferSize,

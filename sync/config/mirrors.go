@@ -127,11 +127,11 @@ func cutHost(repository string) (host, path string, ok bool) {
 // source completes single names as Docker does; globs have to have a host.
 func (p *parser) source(text string) (s Source, err error) {
 	if !strings.Contains(text, "*") {
-		if s.Name, err = registry.NormalizeRepository(text); err != nil {
-			return s, err
-		}
 		if strings.Contains(text[strings.LastIndexByte(text, '/')+1:], ":") || strings.Contains(text, "@") {
 			return s, errors.New("want a repository; its tags are chosen with tags")
+		}
+		if s.Name, err = registry.NormalizeRepository(text); err != nil {
+			return s, err
 		}
 		s.Host, _, _ = cutHost(s.Name)
 		return s, nil
@@ -248,7 +248,7 @@ func (p *parser) destination(f strictyaml.Field, d *Destination) error {
 }
 
 func parsePrefix(text string) (string, error) {
-	if checkRepository(text+"/0") != nil {
+	if !registry.ValidRepositoryPath(text) {
 		return "", errors.New("no repository can be under such a prefix")
 	}
 	return text, nil

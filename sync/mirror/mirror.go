@@ -48,6 +48,8 @@ type Options struct {
 	Mirrors []string
 	// Lock has the digests that tags stand for; nil: what they stand for now.
 	Lock *Lock
+	// Locking makes a plan whose Locked is whole: it walks what has not changed, too.
+	Locking bool
 	// Recheck looks below root digests that have not changed, for all mirrors.
 	Recheck bool
 	// Trust is the destination's own policy about images; nil for none.
@@ -63,8 +65,9 @@ type Options struct {
 // DefaultJobs is how many blobs move at once.
 const DefaultJobs = 6
 
-// requests is how many requests are under way at once to find out what is where.
-const requests = 16
+// requests is how many small requests are under way at once to find out what is
+// where: over a long way they cost nothing but the time of the way.
+const requests = 32
 
 func (o Options) withDefaults() Options {
 	o.Jobs = cmp.Or(o.Jobs, DefaultJobs)

@@ -159,10 +159,10 @@ type verdict struct {
 
 func (p *planner) image(ctx context.Context, i *Image, verdicts chan<- verdict) error {
 	reason, err := p.compare(ctx, i)
-	if err != nil || i.Action == Skip {
+	if err != nil || i.Action == Skip && !p.opts.Locking {
 		return err
 	}
-	if err := p.walk(ctx, i); err != nil {
+	if err := p.walk(ctx, i); err != nil || i.Action == Skip {
 		return err
 	}
 	if err := p.judge(ctx, i, verdicts); err != nil {
@@ -206,7 +206,7 @@ func (p *planner) compare(ctx context.Context, i *Image) (reason string, err err
 	return "", nil
 }
 
-func (i *Image) skip(reason string) { i.Action, i.Reason, i.graph = Skip, reason, nil }
+func (i *Image) skip(reason string) { i.Action, i.Reason = Skip, reason }
 
 func short(d digest.Digest) string { return d.Encoded()[:12] }
 
