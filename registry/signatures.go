@@ -58,12 +58,16 @@ type signatureTags struct {
 
 // signatures adds the names that hold a manifest's signatures to the walk.
 func (w *walker) signatures(ctx context.Context, repository string, d digest.Digest) error {
+	tags := CompanionTags(d)
+	if w.opts.Referrer != nil {
+		tags = slices.DeleteFunc(tags, func(tag string) bool { return !w.opts.Referrer(Descriptor{ArtifactType: CompanionType(tag)}) })
+	}
+	if len(tags) == 0 {
+		return nil
+	}
 	known := w.signatureTagsOf(ctx, repository)
-	for _, suffix := range signatureSuffixes {
-		ref := Ref{Repository: repository, Tag: signatureTag(d) + suffix}
-		if w.opts.Referrer != nil && !w.opts.Referrer(Descriptor{ArtifactType: CompanionType(ref.Tag)}) {
-			continue
-		}
+	for _, tag := range tags {
+		ref := Ref{Repository: repository, Tag: tag}
 		if known.listed && !slices.Contains(known.tags, ref.Tag) {
 			continue
 		}

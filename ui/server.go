@@ -34,6 +34,9 @@ type Options struct {
 	// are not landed here, and nothing is attached.
 	Landing *landing.Landing
 	View    *attach.View
+	// Upstream brings what is pulled and not here; nil: nobody does. It stays the
+	// caller's to close, after Serve has returned.
+	Upstream engine.Upstream
 	// Traces gets a span for each request. Nil for none. It stays the caller's
 	// to close, after Serve has returned.
 	Traces *observe.Traces
@@ -82,7 +85,7 @@ func NewServer(s *store.Store, opts Options) *Server {
 // newMux is everything that the site answers.
 func newMux(s *store.Store, opts Options, log *slog.Logger, observer *observe.Observer, ending <-chan struct{}) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("/v2/", engine.New(s, engine.Options{Log: log, View: opts.View}))
+	mux.Handle("/v2/", engine.New(s, engine.Options{Log: log, View: opts.View, Upstream: opts.Upstream}))
 	management := api.Options{Ending: ending}
 	if opts.Landing != nil { // a nil Landing is no nil Lander
 		management.Lander = opts.Landing

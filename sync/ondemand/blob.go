@@ -31,14 +31,17 @@ func (u *Upstream) Blob(ctx context.Context, repository string, d digest.Digest)
 	return descriptor.Size, open, nil
 }
 
+// searched is in how many indexes of a repository a blob is looked for.
+const searched = 3
+
 // namer finds a manifest that names a blob. Clients that go on with a pull have the
 // manifests already, and need not have asked for them since this site was started:
-// then those of the indexes that they did ask for are read.
+// then those of the indexes that they asked for last are read.
 func (u *Upstream) namer(ctx context.Context, p *place, d digest.Digest) (*known, registry.Descriptor, error) {
 	for _, k := range u.memory.naming(p.at(d.String())) {
 		return k, k.blob(d), nil
 	}
-	for _, index := range u.memory.indexes(p.path) {
+	for _, index := range u.memory.indexes(p.path, searched) {
 		for _, c := range index.manifest.Children {
 			f, err := u.findDigest(ctx, *p, c.Digest)
 			if errors.Is(err, registry.ErrNotFound) {
@@ -178,8 +181,11 @@ func (u *Upstream) Referrers(ctx context.Context, repository string, subject dig
 	if k == nil && err == nil {
 		k = u.memory.get(p.at(subject.String()))
 	}
-	if k == nil || err != nil {
-		return nil, errors.Join(errElsewhere, err)
+	if err != nil {
+		return nil, err
+	}
+	if k == nil {
+		return nil, errElsewhere
 	}
 	done := false
 	u.memory.locked(func() { done = k.attached })

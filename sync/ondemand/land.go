@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -31,12 +30,21 @@ func (u *Upstream) want(p *place, k *known, here bool) {
 		return
 	}
 	for _, l := range u.landingsOf(p, k) {
-		done := here
-		u.memory.locked(func() { done = done && len(l.root.names) == 0 && (k.attached || p.mirrors[0].Referrers.None) })
-		if !done {
+		if !here || u.lacks(l, k) {
 			u.begin(l)
 		}
 	}
+}
+
+// lacks reports whether there is something to bring of a manifest that the site has:
+// names, or what is attached to it.
+func (u *Upstream) lacks(l *landing, k *known) (yes bool) {
+	reachable := u.link(l.place) == nil
+	u.memory.locked(func() {
+		due := !k.attached && u.now().Sub(k.tried) >= l.place.refresh()
+		yes = len(l.root.names) > 0 || due && reachable && !l.place.mirrors[0].Referrers.None
+	})
+	return yes
 }
 
 // landingsOf are the ways up from a manifest to the names that need it.
@@ -124,7 +132,7 @@ func (u *Upstream) bringBlobs(ctx context.Context, p *place, g *registry.Graph) 
 
 // name puts the manifests and makes names visible, with what was found out about
 // them; false when there were none. What was asked for by its digest alone is a name
-// by that.
+// by that, unless it is attached to something.
 func (u *Upstream) name(ctx context.Context, l *landing, g *registry.Graph, src registry.Reader, first bool) (bool, error) {
 	u.naming.Lock()
 	defer u.naming.Unlock()
@@ -137,7 +145,7 @@ func (u *Upstream) name(ctx context.Context, l *landing, g *registry.Graph, src 
 		g.Names = append(g.Names, registry.Name{Ref: ref, Descriptor: l.root.descriptor})
 	}
 	root := registry.Ref{Repository: l.place.repository, Digest: l.root.descriptor.Digest}
-	if _, err := u.store.Resolve(ctx, root); len(names) == 0 && errors.Is(err, registry.ErrNotFound) {
+	if _, err := u.store.Resolve(ctx, root); len(names) == 0 && errors.Is(err, registry.ErrNotFound) && u.memory.subject(l.root) == nil {
 		g.Names = append(g.Names, registry.Name{Ref: root, Descriptor: l.root.descriptor})
 	}
 	opts := registry.CopyOptions{Jobs: u.jobs(l.place), BeforeCommit: func(b registry.Batch) { u.remember(b, l.root) }}
@@ -188,13 +196,13 @@ func (u *Upstream) unwanted(l *landing, attestations bool) map[digest.Digest]boo
 	return hidden
 }
 
-// bringAttached brings what is attached to what has landed. Signatures of signatures
-// are not looked for.
+// bringAttached brings what is attached to what has landed.
 func (u *Upstream) bringAttached(ctx context.Context, l *landing) error {
 	p, filter := l.place, l.place.mirrors[0].Referrers
-	if filter.None || u.isSignature(ctx, l) {
+	if filter.None {
 		return nil
 	}
+	u.each(l, func(k *known) { k.tried = u.now() })
 	root := registry.Ref{Repository: p.repository, Digest: l.root.descriptor.Digest}
 	src := &source{u, p, u.unwanted(l, true)}
 	g, err := registry.Walk(ctx, src, []registry.Ref{root}, registry.WalkOptions{Sparse: true,
@@ -211,20 +219,15 @@ func (u *Upstream) bringAttached(ctx context.Context, l *landing) error {
 	if err := registry.Copy(ctx, u.store, src, g, registry.CopyOptions{Jobs: u.jobs(p)}); err != nil {
 		return err
 	}
-	for d := range l.wanted {
-		if k := u.memory.get(p.at(d.String())); k != nil {
-			u.memory.locked(func() { k.attached = true })
-		}
-	}
+	u.each(l, func(k *known) { k.attached = true })
 	return nil
 }
 
-// isSignature reports whether a root is there under a tag of signatures.
-func (u *Upstream) isSignature(ctx context.Context, l *landing) bool {
-	for _, b := range l.root.manifest.Blobs {
-		if strings.HasPrefix(b.MediaType, trust.SimpleSigning) {
-			return true
+// each changes what is known of a root and what is wanted below it.
+func (u *Upstream) each(l *landing, change func(*known)) {
+	for d := range l.wanted {
+		if k := u.memory.get(l.place.at(d.String())); k != nil {
+			u.memory.locked(func() { change(k) })
 		}
 	}
-	return ctx.Err() != nil
 }

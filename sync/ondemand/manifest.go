@@ -238,11 +238,7 @@ func (u *Upstream) admit(k *known, verdicts []trust.ImageVerdict) *known {
 // belongs reports whether a manifest is let in with one that is known: an index that
 // names it; or its subject, provided that nobody can run it.
 func (u *Upstream) belongs(k *known) bool {
-	if len(u.memory.parents(k.at)) > 0 {
-		return true
-	}
-	s := k.manifest.Subject
-	return s != nil && !runs(k.manifest) && u.memory.get(key{k.at.path, s.Digest.String()}) != nil
+	return len(u.memory.parents(k.at)) > 0 || !runs(k.manifest) && u.memory.subject(k) != nil
 }
 
 // runs reports whether a manifest is one that container runtimes take.

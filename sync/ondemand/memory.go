@@ -25,7 +25,16 @@ type known struct {
 	// Protected by the memory's lock.
 	names    []registry.Ref // that wait for it
 	verdicts []trust.ImageVerdict
-	attached bool // what is attached to it was brought
+	attached bool      // what is attached to it was brought, or
+	tried    time.Time // was last asked for
+}
+
+// subject is the manifest that k is attached to, nil when it is none that is known.
+func (m *memory) subject(k *known) *known {
+	if k.manifest.Subject == nil {
+		return nil
+	}
+	return m.get(key{k.at.path, k.manifest.Subject.Digest.String()})
 }
 
 // tagged is what a tag stood for when an upstream was asked.
@@ -43,7 +52,7 @@ type memory struct {
 	size  int64
 	order *list.List            // of *item; the last used first
 	items map[key]*list.Element // by tag or digest
-	above map[key][]key         // manifests that name a manifest, or are its subject
+	above map[key][]key         // indexes that name a manifest
 	blobs map[key][]key         // manifests that name a blob
 }
 
@@ -120,9 +129,6 @@ func (m *memory) put(k *known) *known {
 		below := key{k.at.path, b.Digest.String()}
 		m.blobs[below] = append(m.blobs[below], k.at)
 	}
-	if s := k.manifest.Subject; s != nil {
-		m.above[k.at] = append(m.above[k.at], key{k.at.path, s.Digest.String()})
-	}
 	return k
 }
 
@@ -132,9 +138,6 @@ func (m *memory) forgetEdges(k *known) {
 	}
 	for _, b := range k.manifest.Blobs {
 		cut(m.blobs, key{k.at.path, b.Digest.String()}, k.at)
-	}
-	if s := k.manifest.Subject; s != nil {
-		cut(m.above, k.at, key{k.at.path, s.Digest.String()})
 	}
 }
 
@@ -149,7 +152,7 @@ func cut(edges map[key][]key, from, to key) {
 	}
 }
 
-// parents are the manifests over one, as far as they are known.
+// parents are the indexes that name a manifest, as far as they are known.
 func (m *memory) parents(k key) []*known { return m.over(m.above, k) }
 
 // naming are the manifests that name a blob, as far as they are known.
@@ -166,12 +169,11 @@ func (m *memory) over(edges map[key][]key, k key) (list []*known) {
 	return list
 }
 
-// indexes are those of a repository whose children clients may be asking for, the
-// last used first.
-func (m *memory) indexes(path string) (list []*known) {
+// indexes are those of a repository that were used last, up to most.
+func (m *memory) indexes(path string, most int) (list []*known) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for e := m.order.Front(); e != nil; e = e.Next() {
+	for e := m.order.Front(); e != nil && len(list) < most; e = e.Next() {
 		if k := e.Value.(*item).known; k != nil && k.at.path == path && len(k.manifest.Children) > 0 {
 			list = append(list, k)
 		}

@@ -37,7 +37,8 @@ func (s *source) Manifest(ctx context.Context, ref registry.Ref) (registry.Descr
 	if err := s.upstream.window(s.place); err != nil {
 		return registry.Descriptor{}, nil, err
 	}
-	return s.place.remote.Manifest(ctx, ref)
+	d, content, err := s.place.remote.Manifest(ctx, ref)
+	return d, content, s.upstream.report(s.place, err)
 }
 
 // Blob implements registry.Reader.
@@ -53,5 +54,6 @@ func (s *source) Referrers(ctx context.Context, repository string, subject diges
 	if err := s.upstream.window(s.place); err != nil {
 		return nil, err
 	}
-	return s.place.remote.Referrers(ctx, repository, subject)
+	list, err := s.place.remote.Referrers(ctx, repository, subject)
+	return list, s.upstream.report(s.place, err)
 }
