@@ -29,6 +29,7 @@ type call struct {
 	query    string
 	url      *url.URL  // asked in place of path and query
 	endpoint *endpoint // nil: any that works; do notes which one did
+	optional bool      // one endpoint that has it not speaks for all
 	header   http.Header
 	size     int64                         // of the body
 	body     func() (io.ReadCloser, error) // nil: none
@@ -125,10 +126,7 @@ func (r *Registry) do(ctx context.Context, c *call, statuses ...int) (*http.Resp
 		last := len(list) == 1
 		if last {
 			resp, err := r.ask(ctx, c, statuses...)
-			if failed != nil && (err == nil && resp.StatusCode == http.StatusNotFound || errors.Is(err, registry.ErrNotFound)) {
-				if resp != nil {
-					drain(resp.Body)
-				}
+			if failed != nil && errors.Is(err, registry.ErrNotFound) && !c.optional {
 				return nil, failed
 			}
 			return resp, err

@@ -52,6 +52,10 @@ func (r *Registry) Manifest(ctx context.Context, ref registry.Ref) (registry.Des
 	if err != nil {
 		return registry.Descriptor{}, nil, err
 	}
+	return r.readManifest(ctx, c, ref)
+}
+
+func (r *Registry) readManifest(ctx context.Context, c *call, ref registry.Ref) (registry.Descriptor, []byte, error) {
 	resp, content, err := r.document(ctx, c, registry.MaxManifestSize, http.StatusOK)
 	if err != nil {
 		return registry.Descriptor{}, nil, err

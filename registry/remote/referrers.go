@@ -102,7 +102,12 @@ func referrersTag(repository string, subject digest.Digest) registry.Ref {
 // taggedReferrers: a tag that is not there, or is no index, lists none.
 func (r *Registry) taggedReferrers(ctx context.Context, repository string, subject digest.Digest) ([]registry.Descriptor, error) {
 	ref := referrersTag(repository, subject)
-	d, content, err := r.Manifest(ctx, ref)
+	c, err := r.manifestCall(http.MethodGet, ref)
+	if err != nil {
+		return nil, err
+	}
+	c.optional = true
+	d, content, err := r.readManifest(ctx, c, ref)
 	if errors.Is(err, registry.ErrNotFound) || err == nil && !registry.IsIndex(d.MediaType) {
 		return nil, nil
 	}

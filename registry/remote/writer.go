@@ -28,6 +28,7 @@ func (r *Registry) Exists(ctx context.Context, repository string, d registry.Des
 	if err != nil {
 		return false, err
 	}
+	c.endpoint = c.target.host.endpoints[0] // where it would be put
 	resp, err := r.finish(ctx, c, http.StatusOK, http.StatusNotFound)
 	if err != nil {
 		return false, err

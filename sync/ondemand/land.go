@@ -10,6 +10,7 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/parallel"
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/registry/trust"
 )
 
@@ -108,6 +109,11 @@ func (u *Upstream) begin(l *landing) {
 // land brings all that is wanted into the store, and then the names that wait for
 // it. It goes on while names come.
 func (u *Upstream) land(ctx context.Context, l *landing) error {
+	release, err := u.store.Hold(ctx, store.HoldImport) // what came first has no name for long
+	if err != nil {
+		return err
+	}
+	defer release()
 	src := &source{u, l.place, u.unwanted(l, false)}
 	root := registry.Ref{Repository: l.place.repository, Digest: l.root.descriptor.Digest}
 	g, err := registry.Walk(ctx, src, []registry.Ref{root}, registry.WalkOptions{NoReferrers: true, Sparse: true})

@@ -4,17 +4,18 @@
 ALTER TABLE uploads ADD COLUMN digest TEXT NOT NULL DEFAULT '';
 CREATE INDEX uploads_digest ON uploads (digest) WHERE digest <> '';
 
--- What runs of the mirrors did, the history of an appliance.
+-- What runs of the mirrors did, the history of an appliance. Ids ascend.
 CREATE TABLE mirror_runs (
-    id         TEXT PRIMARY KEY,
+    id         INTEGER PRIMARY KEY,
     mirrors    TEXT NOT NULL,     -- JSON list of names
-    trigger    TEXT NOT NULL,     -- schedule, manual
-    state      TEXT NOT NULL,     -- running, done, partial, failed, canceled, interrupted
+    trigger    TEXT NOT NULL,     -- manual, schedule, window
+    state      TEXT NOT NULL,     -- running, interrupted, or how it ended
     started_at BIGINT NOT NULL,
     ended_at   BIGINT,
-    report     TEXT NOT NULL      -- JSON: what changed, or why nothing did
+    crashes    BIGINT NOT NULL DEFAULT 0, -- how often its end was not written
+    outcome    TEXT NOT NULL,     -- JSON: counts, and what went wrong
+    report     TEXT NOT NULL      -- JSON: what changed
 );
-CREATE INDEX mirror_runs_started ON mirror_runs (started_at);
 
 -- +goose Down
 DROP TABLE mirror_runs;
