@@ -29,7 +29,7 @@ type call struct {
 	query    string
 	url      *url.URL  // asked in place of path and query
 	endpoint *endpoint // nil: any that works; do notes which one did
-	optional bool      // one endpoint that has it not speaks for all
+	optional bool      // the first endpoint that answers speaks for all
 	header   http.Header
 	size     int64                         // of the body
 	body     func() (io.ReadCloser, error) // nil: none
@@ -132,7 +132,7 @@ func (r *Registry) do(ctx context.Context, c *call, statuses ...int) (*http.Resp
 			return resp, err
 		}
 		resp, err := r.ask(briefly(ctx), c, statuses...)
-		if err == nil && resp.StatusCode != http.StatusNotFound || ctx.Err() != nil {
+		if err == nil && (resp.StatusCode != http.StatusNotFound || c.optional) || c.optional && errors.Is(err, registry.ErrNotFound) || ctx.Err() != nil {
 			return resp, err
 		}
 		if err == nil {

@@ -38,6 +38,7 @@ func (r *Registry) askReferrers(ctx context.Context, repository string, subject 
 	if err != nil {
 		return nil, false, err
 	}
+	c.optional = true
 	if e := c.target.host.order()[0]; e.unlisted.Load() {
 		return nil, false, nil
 	}
