@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -25,6 +26,7 @@ import (
 type syncFlags struct {
 	*siteFlags
 	file, output, lock string
+	spool              string
 	mirrors            []string
 	recheck            bool
 	jobs               int
@@ -39,10 +41,19 @@ func addSyncFlags(c *cobra.Command) *syncFlags {
 	c.Flags().StringArrayVar(&f.mirrors, "mirror", nil, "only the mirror of this `name`; may be repeated")
 	c.Flags().BoolVar(&f.recheck, "recheck", false, "look below digests that have not changed, too")
 	c.Flags().IntVar(&f.jobs, "jobs", mirror.DefaultJobs, "blobs at once")
+	c.Flags().StringVar(&f.spool, "spool", defaultSpool(), "`folder` for half blobs on their way to a registry or a bundle; \"\" for none")
 	c.MarkFlagsMutuallyExclusive("data", "output")
 	c.MarkFlagsMutuallyExclusive("server", "output")
 	f.asJSON = jsonFlag(c)
 	return f
+}
+
+func defaultSpool() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "landfall", "spool")
 }
 
 // syncing is a configuration with both of its sides open.
@@ -62,7 +73,7 @@ func (f *syncFlags) open(ctx context.Context, planOnly bool) (s *syncing, err er
 	if f.jobs < 1 || f.jobs > 64 {
 		return nil, usageError{fmt.Errorf("--jobs %d: want 1 to 64", f.jobs)}
 	}
-	s = &syncing{opts: mirror.Options{Mirrors: f.mirrors, Recheck: f.recheck, Jobs: f.jobs}, release: func() {}}
+	s = &syncing{opts: mirror.Options{Mirrors: f.mirrors, Recheck: f.recheck, Jobs: f.jobs, Spool: f.spool}, release: func() {}}
 	if s.cfg, err = config.Load(f.file); err != nil {
 		return nil, usageError{err}
 	}

@@ -56,6 +56,9 @@ type Options struct {
 	Trust *trust.Policy
 	// Jobs is how many blobs move at once; DefaultJobs when 0.
 	Jobs int
+	// Spool is a folder for what is on its way to a destination that keeps no half
+	// blobs; empty: an interrupted blob begins anew there.
+	Spool string
 	// Progress is told what happens to content; nil for silence.
 	Progress func(registry.Event)
 	// Now is the time; nil for the clock.

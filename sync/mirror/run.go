@@ -38,7 +38,11 @@ func (p *Plan) Run(ctx context.Context, cfg *config.File, dst registry.Writer, o
 	opts = opts.withDefaults()
 	m := &mover{unplanned: p.unplanned, dst: dst, opts: opts, all: make(chan struct{}, opts.Jobs), links: newLinks(cfg, opts.Now)}
 	m.mounter, _ = dst.(registry.Mounter)
-	m.resumer, _ = dst.(registry.Resumer)
+	if m.resumer, _ = dst.(registry.Resumer); m.resumer == nil && opts.Spool != "" {
+		if s := newSpool(dst, opts.Spool); s != nil { // a nil spool is no nil Resumer
+			m.resumer = s
+		}
+	}
 	r := &runner{mover: m, plan: p, report: newReport(p, opts.Now())}
 	if reserver, ok := dst.(registry.Reserver); ok {
 		if err := reserver.Reserve(ctx, p.Bytes); err != nil {

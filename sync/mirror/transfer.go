@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -227,10 +228,36 @@ func (m *mover) move(ctx context.Context, t *transfer, i *Image, from, to string
 		return err
 	}
 	defer release()
-	if err = m.put(ctx, t, i, from, to); err == nil {
-		t.anywhere = true
+	for attempt := 1; ; attempt++ {
+		if err = m.put(ctx, t, i, from, to); err == nil {
+			t.anywhere = true
+		}
+		if !hiccup(err) || attempt == putAttempts || !pause(ctx, time.Duration(attempt)*putPause) {
+			return link.ended(ctx, err)
+		}
 	}
-	return link.ended(ctx, err)
+}
+
+// A destination that fails to take a blob is tried again; reading is as patient by
+// itself.
+const (
+	putAttempts = 3
+	putPause    = time.Second
+)
+
+// hiccup reports whether the destination may well take the same bytes in a while.
+func hiccup(err error) bool {
+	side := (*registry.CopyError)(nil)
+	return errors.Is(err, registry.ErrUnreachable) && errors.As(err, &side) && side.Side == "destination"
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // put moves the bytes from the source, those that are still missing where the
