@@ -20,6 +20,7 @@ import (
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/ui/api"
 	"github.com/landfall-dev/landfall/ui/landing"
+	"github.com/landfall-dev/landfall/ui/mirroring"
 	"github.com/landfall-dev/landfall/ui/observe"
 )
 
@@ -34,6 +35,8 @@ type Options struct {
 	// are not landed here, and nothing is attached.
 	Landing *landing.Landing
 	View    *attach.View
+	// Mirroring runs mirrors; nil: that is not offered.
+	Mirroring *mirroring.Mirroring
 	// Upstream brings what is pulled and not here; nil: nobody does. It stays the
 	// caller's to close, after Serve has returned.
 	Upstream engine.Upstream
@@ -89,6 +92,9 @@ func newMux(s *store.Store, opts Options, log *slog.Logger, observer *observe.Ob
 	management := api.Options{Ending: ending}
 	if opts.Landing != nil { // a nil Landing is no nil Lander
 		management.Lander = opts.Landing
+	}
+	if opts.Mirroring != nil {
+		management.Mirrors = opts.Mirroring
 	}
 	mux.Handle("/api/v1/", api.Handler(s, management))
 	mux.Handle("GET /metrics", observer.Metrics())

@@ -36,19 +36,19 @@ func (p *planner) deletions(ctx context.Context, c *chooser) ([]Deletion, error)
 			}
 		}
 	}
-	if share := m.Delete.MaxShare; float64(d.gone) > share*float64(d.total) {
-		return nil, fmt.Errorf("delete: %w: %d of %d tags would go, at most %.0f%% may in one run (maxShare): none is deleted", registry.ErrConflict, d.gone, d.total, share*100)
+	if share := m.Delete.MaxShare; float64(d.going) > share*float64(d.total) {
+		return nil, fmt.Errorf("delete: %w: %d of %d tags would go, at most %.0f%% may in one run (maxShare): none is deleted", registry.ErrConflict, d.going, d.total, share*100)
 	}
 	return d.list, nil
 }
 
 // deleter collects what goes.
 type deleter struct {
-	planner     *planner
-	found       *chooser
-	chosen      map[registry.Ref]bool // at the destination
-	total, gone int
-	list        []Deletion
+	planner      *planner
+	found        *chooser
+	chosen       map[registry.Ref]bool // at the destination
+	total, going int
+	list         []Deletion
 }
 
 // owned finds the repository of the source that one of the destination stands for.
@@ -91,7 +91,10 @@ func (d *deleter) look(ctx context.Context, lister registry.Lister, from, reposi
 		switch {
 		case d.chosen[ref]:
 		case m.Delete.Gone && !slices.Contains(d.found.have[from], tag):
-			reason = "it is gone at the source"
+			var err error
+			if reason, err = d.gone(ctx, registry.Ref{Repository: from, Tag: tag}); err != nil {
+				return err
+			}
 		case m.Delete.Keep > 0 && !slices.Contains(kept, tag):
 			reason = fmt.Sprintf("not among the newest %d", m.Delete.Keep)
 		}
@@ -99,8 +102,23 @@ func (d *deleter) look(ctx context.Context, lister registry.Lister, from, reposi
 			gone = append(gone, Deletion{Mirror: m.Name, Name: ref.String(), Reason: reason, ref: ref})
 		}
 	}
-	d.gone += len(gone)
+	d.going += len(gone)
 	return d.add(ctx, repository, all, gone)
+}
+
+// gone says so of a tag that a list is without. A list may lack what is there: each
+// tag is asked for before it is deleted.
+func (d *deleter) gone(ctx context.Context, from registry.Ref) (reason string, err error) {
+	if d.found.lock != nil {
+		return "it is not in the lock", nil
+	}
+	switch _, err := d.found.source.Resolve(ctx, from); {
+	case errors.Is(err, registry.ErrNotFound):
+		return "it is gone at the source", nil
+	case err != nil:
+		return "", sourceError(from.String(), err)
+	}
+	return "", nil
 }
 
 // newest are the tags that keep leaves, with those that are about to come.

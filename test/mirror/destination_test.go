@@ -80,3 +80,16 @@ func newBundle(t *testing.T) *destination {
 	}
 	return d
 }
+
+// folder is the names beside a file.
+func folder(t *testing.T, file string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Dir(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}

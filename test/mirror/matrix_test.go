@@ -74,7 +74,7 @@ var faults = []fault{
 	{name: "none", outcome: ends},
 	{name: "blob: cut once", outcome: ends, rules: []rule{onBlob(1, faultproxy.Cut(third))}, ranges: 1},
 	{name: "blob: cut after each third", outcome: ends, rules: []rule{onBlob(0, faultproxy.Cut(third))}, ranges: 2},
-	{name: "blob: cut every time, at once", outcome: spares, rules: []rule{onBlob(0, faultproxy.Cut(0))}, words: "broke off at byte 0"},
+	{name: "blob: cut every time, at once", outcome: spares, rules: []rule{onBlob(0, faultproxy.Cut(0))}, words: "EOF"},
 	{name: "blob: stalls once", outcome: ends, rules: []rule{onBlob(1, faultproxy.Stall(third))}, lines: []string{"timeout: 1s"}, ranges: 1},
 	{name: "blob: a bit is flipped once", outcome: spares, rules: []rule{onBlob(1, faultproxy.Flip(third))}, words: "digest"},
 	{name: "blob: a bit is flipped every time", outcome: spares, rules: []rule{onBlob(0, faultproxy.Flip(third))}, words: "digest"},
@@ -138,6 +138,9 @@ func (f fault) run(t *testing.T, to string, table *table) {
 	}
 	f.isSpared(t, v, r)
 	v.Clear()
+	if to == "bundle" {
+		finding(t, "1: a bundle is not finished when an image fails")
+	}
 	if to == "bundle" { // which has its name now
 		p := d.read(t)
 		level(t, p, v.whole(), v.landed)

@@ -1,6 +1,6 @@
 // Package api is the appliance's management API, for the command line on the
-// same machine and elsewhere: upkeep and trust of the store, and landing bundles,
-// as JSON over HTTP below /api/v1. Handler serves it, Client speaks it; both are the same functions of
+// same machine and elsewhere: upkeep and trust of the store, landing bundles, and
+// mirrors, as JSON over HTTP below /api/v1. Handler serves it, Client speaks it; both are the same functions of
 // the store, so a verb does the same thing whether it opens the data folder
 // itself or asks the appliance that has it.
 //

@@ -28,6 +28,8 @@ const (
 type Options struct {
 	// Lander lands bundles; nil: that is not offered.
 	Lander Lander
+	// Mirrors runs mirrors; nil: that is not offered.
+	Mirrors Mirrorer
 	// Ending is closed when the appliance ends: then what only lasts as long ends.
 	Ending <-chan struct{}
 }
@@ -41,6 +43,7 @@ func Handler(s Site, opts Options) http.Handler {
 	if opts.Lander != nil {
 		mux.HandleFunc("POST /api/v1/bundles/import", importBundle(opts.Lander))
 	}
+	mirrors(mux, opts.Mirrors)
 	if t, ok := s.(teller); ok {
 		mux.HandleFunc("GET /api/v1/receipt", func(w http.ResponseWriter, r *http.Request) {
 			send(w, r, func(ctx context.Context) (io.ReadCloser, error) {

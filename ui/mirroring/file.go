@@ -36,41 +36,35 @@ func read(path string) (*config.File, fs.FileInfo, error) {
 // follow puts the file in force when it has changed. A file that is invalid
 // leaves the last one in force, and is tried again.
 func (m *Mirroring) follow() {
-	if m.unchanged() {
+	m.mu.Lock()
+	before, seen := m.problem, m.seen
+	m.mu.Unlock()
+	info, err := os.Stat(m.path)
+	if err == nil && before == "" && info.ModTime().Equal(seen.ModTime()) && info.Size() == seen.Size() {
 		return
 	}
 	file, seen, err := read(m.path)
-	m.mu.Lock()
-	before := m.problem
-	if err != nil {
-		m.problem = err.Error()
-		m.mu.Unlock()
-		if m.problem != before {
-			m.log.Error("the mirrors' file cannot be used as it is now; the last one stays in force", "file", m.path, "error", err)
-		}
+	if err == nil {
+		m.enforce(file, seen, nil)
+		m.log.Info("the mirrors' file has changed and is in force", "file", m.path, "mirrors", len(file.Mirrors))
 		return
 	}
-	m.seen, m.problem = seen, ""
-	m.mu.Unlock()
-	m.enforce(file, nil)
-	m.log.Info("the mirrors' file has changed and is in force", "file", m.path, "mirrors", len(file.Mirrors))
-}
-
-func (m *Mirroring) unchanged() bool {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	info, err := os.Stat(m.path)
-	return err == nil && m.problem == "" && info.ModTime().Equal(m.seen.ModTime()) && info.Size() == m.seen.Size()
+	m.problem = err.Error()
+	m.mu.Unlock()
+	if err.Error() != before {
+		m.log.Error("the mirrors' file cannot be used as it is now; the last one stays in force", "file", m.path, "error", err)
+	}
 }
 
 // enforce puts a file in force. What a schedule has missed since a mirror's last
 // run by it is due at once; without one it waits for its next time, and one that
 // is as it was goes on waiting.
-func (m *Mirroring) enforce(file *config.File, scheduled map[string]time.Time) {
+func (m *Mirroring) enforce(file *config.File, seen fs.FileInfo, scheduled map[string]time.Time) {
 	now := m.now()
 	m.mu.Lock()
 	old := m.times
-	m.file, m.loaded, m.times = file, now, map[string]*times{}
+	m.file, m.seen, m.loaded, m.problem, m.times = file, seen, now, "", map[string]*times{}
 	for k := range file.Mirrors {
 		mirror := &file.Mirrors[k]
 		t := m.timesOf(mirror.Name)

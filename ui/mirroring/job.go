@@ -144,10 +144,12 @@ func (m *Mirroring) write(run Run) {
 	}
 	log = log.With("copied", total.Copied, "deleted", total.Deleted, "bytes", run.Outcome.Moved)
 	switch run.State {
-	case Done, Deferred, Canceled, Interrupted:
-		log.Info("a run of mirrors ended")
+	case Partial:
+		log.Warn("a run of mirrors ended", "error", run.Outcome.Error, "refused", total.Refused, "failed", total.Failed)
+	case Failed:
+		log.Error("a run of mirrors ended", "error", run.Outcome.Error)
 	default:
-		log.Error("a run of mirrors ended", "error", run.Outcome.Error, "refused", total.Refused, "failed", total.Failed)
+		log.Info("a run of mirrors ended")
 	}
 }
 
@@ -161,6 +163,9 @@ func (j *job) conclude(report *mirror.Report, err error, now time.Time) Run {
 	run.Outcome = newOutcome(report)
 	run.Outcome.Moved = moved
 	run.Report = changes(report)
+	if err != nil && j.ctx.Err() != nil {
+		err = context.Cause(j.ctx) // whatever that broke
+	}
 	switch {
 	case errors.Is(err, errCanceled):
 		run.State = Canceled

@@ -32,7 +32,6 @@ type Mirroring struct {
 	path    string // of mirror.yaml
 	log     *slog.Logger
 	now     func() time.Time
-	seen    fs.FileInfo // of the file when it was read last; Keep's alone
 
 	ctx     context.Context //nolint:containedctx // of what goes on after its request
 	stop    context.CancelCauseFunc
@@ -40,6 +39,7 @@ type Mirroring struct {
 
 	mu      sync.Mutex // protects the fields below, and is held while a run is begun
 	file    *config.File
+	seen    fs.FileInfo // of the file when the one in force was read
 	loaded  time.Time
 	problem string // why the file as it is now is not in force
 	hooks   []func(*config.File)
@@ -78,8 +78,7 @@ func newAt(s *store.Store, path string, log *slog.Logger, now func() time.Time) 
 	if err != nil {
 		return nil, err
 	}
-	m.seen = seen
-	m.enforce(file, scheduled)
+	m.enforce(file, seen, scheduled)
 	return m, nil
 }
 
@@ -110,7 +109,7 @@ func (m *Mirroring) remember() (scheduled map[string]time.Time, err error) {
 		}
 	}
 	for name, run := range m.last {
-		if until := run.tally(name).Until; until != nil {
+		if until := run.tally(name).Until; until != nil && m.busy(name) == nil {
 			m.timesOf(name).again = *until
 		}
 	}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/landfall-dev/landfall/internal/units"
+	"github.com/landfall-dev/landfall/sync/mirror"
+	"github.com/landfall-dev/landfall/ui/api"
+	"github.com/landfall-dev/landfall/ui/mirroring"
+)
+
+func newSyncRuns() *cobra.Command {
+	var before int64
+	var limit int
+	c := &cobra.Command{
+		Use:   "runs [ID]",
+		Short: "List what runs of mirrors did, or say what one changed",
+		Long: "List the runs of an appliance's mirrors, the newest first, or say what the run of an ID changed. The last 200\n" +
+			"runs are remembered, in the store: its history can be read when no appliance runs.",
+		Args: cobra.MaximumNArgs(1),
+	}
+	flags := addSiteFlags(c)
+	c.Flags().Int64Var(&before, "before", 0, "only runs before the one of this `ID`")
+	c.Flags().IntVar(&limit, "limit", 50, "at most so many")
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) (err error) {
+		if before < 0 || limit < 1 || limit > 200 {
+			return usageError{fmt.Errorf("want --limit 1 to 200, and an ID for --before")}
+		}
+		runs, end, err := flags.history(c.Context())
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, end()) }()
+		if len(args) > 0 {
+			return showRun(c, runs, args[0], *asJSON)
+		}
+		list, err := runs.Runs(c.Context(), before, limit)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), list)
+		}
+		return printRuns(c.OutOrStdout(), list)
+	}
+	return c
+}
+
+// history is that of an appliance, or of a store that nobody has open.
+func (f *siteFlags) history(ctx context.Context) (runs api.MirrorRuns, end func() error, err error) {
+	if err := f.mustExist(); err != nil {
+		return nil, nil, err
+	}
+	local, server, err := f.find(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if local != nil {
+		history, err := mirroring.OpenHistory(ctx, local)
+		return history, local.Close, err
+	}
+	client, err := api.NewClient(api.ClientOptions{Server: server, CAFile: f.ca})
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	return client.Mirrors(), client.Close, nil
+}
+
+func parseRunID(text string) (int64, error) {
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || id < 1 {
+		return 0, usageError{fmt.Errorf("%q: want the ID of a run; 'landfall sync runs' lists them", text)}
+	}
+	return id, nil
+}
+
+func showRun(c *cobra.Command, runs api.MirrorRuns, text string, asJSON bool) error {
+	id, err := parseRunID(text)
+	if err != nil {
+		return err
+	}
+	run, err := runs.Run(c.Context(), id)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(c.OutOrStdout(), run)
+	}
+	fmt.Fprintln(c.OutOrStdout(), describeRun(run))
+	return printChanges(c.OutOrStdout(), run)
+}
+
+// describeRun is one line.
+func describeRun(r mirroring.Run) string {
+	text := fmt.Sprintf("run %d of %s (%s): %s", r.ID, strings.Join(r.Mirrors, ", "), r.Trigger, r.State)
+	switch p := r.Progress; {
+	case p != nil && p.Images > 0:
+		text += fmt.Sprintf(", %d of %d images, %s of %s", p.Copied, p.Images, units.Bytes(p.Moved), units.Bytes(p.Planned))
+	case r.Outcome != nil && r.Outcome.Error != "":
+		text += ": " + r.Outcome.Error
+	}
+	return text
+}
+
+// printChanges prints what a run that has ended changed. What was there already is
+// not in its report, but counts.
+func printChanges(w io.Writer, r mirroring.Run) error {
+	if r.Report == nil {
+		return nil
+	}
+	whole := *r.Report
+	there := slices.Repeat([]mirror.Result{{State: mirror.Present}}, r.Outcome.Total().Present)
+	whole.Images = slices.Concat(whole.Images, there)
+	return printReport(w, &whole)
+}
+
+func printRuns(w io.Writer, list []mirroring.Run) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tSTARTED\tTOOK\tTRIGGER\tSTATE\tCOPIED\tTHERE\tFAILED\tDELETED\tMOVED\tMIRRORS")
+	for _, r := range list {
+		took, counts := "-", "-\t-\t-\t-\t-"
+		if r.Ended != nil {
+			took = r.Ended.Sub(r.Started).Round(time.Second).String()
+		}
+		if r.Outcome != nil {
+			sum := r.Outcome.Total()
+			counts = fmt.Sprintf("%d\t%d\t%d\t%d\t%s", sum.Copied, sum.Present, sum.Refused+sum.Failed+sum.Deferred+sum.Unbegun, sum.Deleted, units.Bytes(r.Outcome.Moved))
+		}
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, clock(&r.Started), took, r.Trigger, r.State, counts, strings.Join(r.Mirrors, " "))
+	}
+	return t.Flush()
+}

@@ -1,0 +1,188 @@
+package mirror
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/landfall-dev/landfall/test/faultproxy"
+)
+
+// deadHost is an address at which nobody answers: port 1 is for nobody.
+const deadHost = "127.0.0.1:1"
+
+// Nobody answers: the run says so, and makes no bundle.
+func TestDeadUpstream(t *testing.T) {
+	t.Parallel()
+	for _, to := range []string{"store", "distribution", "bundle"} {
+		for choice, tags := range map[string]string{"listed": "tags: {regex: ['v.*']}", "named": "tags: {names: [v1]}"} {
+			t.Run(choice+" to "+to, func(t *testing.T) {
+				t.Parallel()
+				d := newDestination(t, to)
+				r := d.sync(t, mirrorFile(t, [][]string{settings(deadHost, "plainHTTP: true")},
+					[]string{"name: all", "source: " + deadHost + "/team/app", tags}))
+				if r.code != exitUnreachable || !strings.Contains(r.stderr, "connection refused") || !strings.Contains(r.stderr, deadHost) {
+					t.Errorf("exit %d: %s", r.code, r.stderr)
+				}
+				if d.bundle != "" && len(folder(t, d.bundle)) > 0 {
+					t.Errorf("it left %q", folder(t, d.bundle))
+				}
+			})
+		}
+	}
+}
+
+// One of two hosts is dead: what is on the other arrives.
+func TestDeadHost(t *testing.T) {
+	t.Parallel()
+	for _, to := range []string{"store", "distribution", "bundle"} {
+		for choice, tags := range map[string]string{"listed": "tags: {regex: ['v.*']}", "named": "tags: {names: [v1]}"} {
+			t.Run(choice+" to "+to, func(t *testing.T) {
+				t.Parallel()
+				if to == "bundle" && choice == "named" {
+					finding(t, "1: a bundle is not finished when an image fails")
+				}
+				u := newUpstream(t, "ggcr", newContent(fresh()))
+				d := newDestination(t, to)
+				r := d.sync(t, mirrorFile(t, [][]string{u.plain(), settings(deadHost, "plainHTTP: true")},
+					u.choice("alive", u.content.repositories()),
+					[]string{"name: dead", "source: " + deadHost + "/team/app", tags}))
+				p := r.report(t)
+				told := strings.Join(p.in("failed"), " ")
+				for _, m := range p.Mirrors {
+					if m.Problem != "" {
+						told += m.Name + ": " + m.Problem
+					}
+				}
+				if r.code != exitPartial || p.count("copied") != len(u.content.names()) || !strings.Contains(told, deadHost+"/team/app") {
+					t.Errorf("exit %d: %s\n%s", r.code, r.stderr, r.stdout)
+				}
+				level(t, d.read(t), u.content, u.landed)
+			})
+		}
+	}
+}
+
+// A host with several endpoints is level as long as each piece is at one of them.
+func TestEndpoints(t *testing.T) {
+	t.Parallel()
+	const host = "registry.example.test"
+	for _, to := range []string{"store", "distribution", "bundle"} {
+		for name, c := range map[string]struct {
+			hit    func(v victim) // the first endpoint
+			ranges int            // at the second
+		}{
+			"the first is dead": {func(v victim) { v.Proxy.Close() }, 0},
+			"the first has nothing": {func(v victim) {
+				v.Add(faultproxy.Rule{Path: "/(manifests|blobs|tags|referrers)/", Action: faultproxy.Answer(404)})
+			}, 0},
+			"the first lacks a blob":            {func(v victim) { v.Add(faultproxy.Rule{Path: blob(v.blob), Action: faultproxy.Answer(404)}) }, 0},
+			"the first lacks an image":          {func(v victim) { v.Add(faultproxy.Rule{Path: manifest(v.image), Action: faultproxy.Answer(404)}) }, 0},
+			"the first refuses":                 {func(v victim) { v.Add(faultproxy.Rule{Action: faultproxy.Answer(403)}) }, 0},
+			"the first is out of order":         {func(v victim) { v.Add(faultproxy.Rule{Action: faultproxy.Answer(503)}) }, 0},
+			"the first cuts blobs":              {func(v victim) { v.Add(faultproxy.Rule{Path: "/blobs/", Action: faultproxy.Cut(5000)}) }, -1},
+			"the first cuts one, in the middle": {func(v victim) { v.Add(onBlob(0, faultproxy.Cut(third))(v)) }, 1},
+		} {
+			t.Run(name+" to "+to, func(t *testing.T) {
+				t.Parallel()
+				v := newVictim(t)
+				second := newWay(t, v.place, v.content)
+				c.hit(v)
+				d := newDestination(t, to)
+				var sources []string
+				for _, r := range v.content.repositories() {
+					sources = append(sources, host+"/"+r)
+				}
+				r := d.sync(t, mirrorFile(t, [][]string{settings(host, fmt.Sprintf("endpoints: [%s, %s]", v.URL(), second.URL()))},
+					[]string{"name: all", fmt.Sprintf("source: [%s]", strings.Join(sources, ", "))}))
+				if r.code != exitDone {
+					t.Fatalf("exit %d: %s\n%s", r.code, r.stderr, r.stdout)
+				}
+				if sum, want := v.Counts().BlobBytes+second.Counts().BlobBytes, v.content.blobBytes(); sum != want {
+					t.Errorf("%d bytes of blobs were sent, want %d", sum, want)
+				}
+				if got := second.ranges("/blobs/"); c.ranges >= 0 && len(got) != c.ranges || c.ranges < 0 && len(got) == 0 {
+					t.Errorf("the second endpoint was asked for the ranges %q", got)
+				}
+				level(t, d.read(t), v.content, func(repository string) string { return host + "/" + repository })
+			})
+		}
+	}
+}
+
+// A tag that moves while the run is under way: what was planned arrives, and the
+// report says what the tag stands for since.
+func TestMoved(t *testing.T) {
+	t.Parallel()
+	for _, to := range []string{"store", "distribution", "bundle"} {
+		t.Run(to, func(t *testing.T) {
+			t.Parallel()
+			v := newVictim(t)
+			d := newDestination(t, to)
+			held := v.hold(t, http.MethodGet+" .*"+blob(v.blob))
+			next := newImage(v.repository, "v1", "amd64", noise(1000))
+			moved := make(chan error, 1)
+			go func() {
+				<-held.reached
+				moved <- v.push(next)
+				close(held.released)
+			}()
+			r := d.sync(t, v.file(t, "recheck: true"))
+			if r.code != exitDone {
+				t.Fatalf("exit %d: %s\n%s", r.code, r.stderr, r.stdout)
+			}
+			if err := <-moved; err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range r.report(t).Images {
+				want := ""
+				if i.Source == v.source(v.name()) {
+					want = next.digest()
+				}
+				if i.State != "copied" || i.Moved != want {
+					t.Errorf("%+v; want moved %q", i, want)
+				}
+			}
+			if to == "store" {
+				d.mustSync(t, v.file(t))
+				v.content[1] = next
+			}
+			level(t, d.read(t), v.content, v.landed)
+		})
+	}
+}
+
+// The tag moves, and what it stood for is gone before it came: the image fails, and
+// the report says that the tag has moved.
+func TestMovedAway(t *testing.T) {
+	t.Parallel()
+	v := newVictim(t)
+	d := newDestination(t, "store")
+	held := v.hold(t, http.MethodGet+" .*"+blob(v.blob))
+	next := newImage(v.repository, "v1", "amd64", noise(1000))
+	moved := make(chan error, 1)
+	go func() {
+		<-held.reached
+		v.Add(onBlob(0, faultproxy.Answer(404))(v))
+		v.Add(faultproxy.Rule{Method: http.MethodGet, Path: "/manifests/" + v.digest(), Action: faultproxy.Answer(404)})
+		moved <- v.push(next)
+		close(held.released)
+	}()
+	v.Add(onBlob(1, faultproxy.Cut(third))(v))
+	r := d.sync(t, v.file(t))
+	if err := <-moved; err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range r.report(t).Images {
+		if bad := i.Source == v.source(v.name()); bad != (i.State == "failed") || bad != (i.Moved == next.digest()) || bad && !strings.Contains(i.Error, "moved to "+next.digest()[7:19]) {
+			t.Errorf("%+v", i)
+		}
+	}
+	if r.code != exitPartial {
+		t.Errorf("exit %d: %s", r.code, r.stderr)
+	}
+	d.mustSync(t, v.file(t))
+	v.content[1] = next
+	level(t, d.read(t), v.content, v.landed)
+}
