@@ -21,6 +21,7 @@ import (
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/ui"
 	"github.com/landfall-dev/landfall/ui/landing"
+	"github.com/landfall-dev/landfall/ui/mirroring"
 	"github.com/landfall-dev/landfall/ui/observe"
 )
 
@@ -30,6 +31,7 @@ type serveFlags struct {
 	log           observe.LogOptions
 	logRequests   bool
 	traceEndpoint string
+	mirror        string
 	store         store.Options
 	keep          store.KeepOptions
 	scrubRate     string
@@ -40,7 +42,11 @@ func newServe() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the site's registry",
-		Args:  cobra.NoArgs,
+		Long: "Serve the site's registry. With --mirror its mirrors run by their schedules, and by 'landfall sync start'. A file\n" +
+			"that has changed comes into force by itself; as long as it is invalid, the last one stays, and 'landfall sync ls'\n" +
+			"says why. What was interrupted goes on at the next start, and when a time of a schedule was missed meanwhile, the\n" +
+			"mirror runs once, soon after the start.",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
 			if f.keep.ScrubRate, err = parseRate(f.scrubRate); err != nil {
@@ -55,6 +61,7 @@ func newServe() *cobra.Command {
 	c.Flags().TextVar(&f.log.Level, "log-level", slog.LevelInfo, "log from this `level` on: debug, info, warn or error")
 	c.Flags().BoolVar(&f.logRequests, "log-requests", false, "log requests at level info instead of debug")
 	c.Flags().StringVar(&f.traceEndpoint, "trace-endpoint", "", "send traces to the OpenTelemetry collector at this `URL` (OTLP over HTTP)")
+	c.Flags().StringVar(&f.mirror, "mirror", "", "keep the mirrors of this mirror.yaml `file` level with their sources")
 	addStoreFlags(c, &f.store)
 	c.Flags().BoolVar(&f.store.AcceptIncomplete, "accept-incomplete", false, "take manifests whose layers were not pushed; such names cannot be pulled whole")
 	c.Flags().StringVar(&f.scrubRate, "scrub-rate", "8MiB", "read every blob again in the background, at most so many bytes per second; 0 for never")
@@ -81,6 +88,11 @@ func serve(ctx context.Context, stderr io.Writer, f serveFlags) (err error) {
 		}
 		defer options.Traces.Close(ctx)
 	}
+	if f.mirror != "" {
+		if _, err := mirroring.Load(f.mirror); err != nil { // before a store is made
+			return usageError{err}
+		}
+	}
 	f.store.Warm = true
 	s, err := store.Open(ctx, f.data, f.store)
 	if err != nil {
@@ -91,20 +103,17 @@ func serve(ctx context.Context, stderr io.Writer, f serveFlags) (err error) {
 			err = closeErr
 		}
 	}()
-	address, err := net.Listen("tcp", f.listen)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w: --listen %s: another program answers there", registry.ErrConflict, f.listen)
+	if f.mirror != "" {
+		if options.Mirroring, err = mirroring.New(s, f.mirror, log); err != nil {
+			return err
+		}
+		defer options.Mirroring.Close()
 	}
+	listeners, err := openListeners(f, log)
 	if err != nil {
-		return fmt.Errorf("--listen %s: %w", f.listen, err)
+		return err
 	}
-	listeners := []net.Listener{address}
-	if socket, err := listenSocket(filepath.Join(f.data, socketName)); err != nil {
-		log.Warn("no socket for commands on this machine; use --server", "error", err)
-	} else {
-		listeners = append(listeners, socket)
-	}
-	fmt.Fprintf(stderr, "landfall: serving http://%s from %s\n", address.Addr(), f.data)
+	fmt.Fprintf(stderr, "landfall: serving http://%s from %s\n", listeners[0].Addr(), f.data)
 	f.keep.Log = log
 	keeping, stop := context.WithCancel(ctx)
 	var upkeep sync.WaitGroup
@@ -113,9 +122,30 @@ func serve(ctx context.Context, stderr io.Writer, f serveFlags) (err error) {
 	defer options.Landing.Close()
 	upkeep.Go(func() { s.Keep(keeping, f.keep) })
 	upkeep.Go(func() { options.Landing.Keep(keeping) })
+	if options.Mirroring != nil {
+		upkeep.Go(func() { options.Mirroring.Keep(keeping) })
+	}
 	defer upkeep.Wait()
 	defer stop()
 	return ui.NewServer(s, options).Serve(ctx, listeners...)
+}
+
+// openListeners answers at the address, and at the socket where that is possible.
+func openListeners(f serveFlags, log *slog.Logger) ([]net.Listener, error) {
+	address, err := net.Listen("tcp", f.listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%w: --listen %s: another program answers there", registry.ErrConflict, f.listen)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--listen %s: %w", f.listen, err)
+	}
+	listeners := []net.Listener{address}
+	if socket, err := listenSocket(filepath.Join(f.data, socketName)); err != nil {
+		log.Warn("no socket for commands on this machine; use --server", "error", err)
+	} else {
+		listeners = append(listeners, socket)
+	}
+	return listeners, nil
 }
 
 // addStoreFlags adds the options of a store that verbs and the appliance share.

@@ -65,7 +65,7 @@ func secret(what, file, variable string) (string, error) {
 func (c Credentials) fromDocker(of authn.Resource) (authn.Authenticator, error) {
 	f, err := os.Open(c.DockerConfig)
 	if err != nil {
-		return nil, fmt.Errorf("Docker configuration: %w: %v", registry.ErrDenied, err)
+		return nil, fmt.Errorf("configuration of Docker: %w: %v", registry.ErrDenied, err)
 	}
 	defer f.Close()
 	file, err := config.LoadFromReader(f)

@@ -23,7 +23,7 @@ type session struct {
 // sessionKey: where nobody asks for tokens, one session does for all scopes.
 func sessionKey(c *call) string {
 	e := c.endpoint
-	key := e.host.name + " " + e.scheme + " " + e.registry.Name()
+	key := e.name + " " + e.scheme + " " + e.registry.Name()
 	if e.plain.Load() {
 		return key
 	}

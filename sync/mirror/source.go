@@ -164,7 +164,7 @@ func (s *source) list(ctx context.Context, repository string) ([]string, error) 
 	return l.tags, l.err
 }
 
-// openedBlob opens a blob from an offset on; nothing is proven.
+// from opens a blob from an offset on; nothing is proven.
 func (s *source) from(ctx context.Context, repository string, d registry.Descriptor) func(int64) (io.ReadCloser, error) {
-	return func(offset int64) (io.ReadCloser, error) { return s.origin.BlobFrom(ctx, repository, d, offset) }
+	return func(offset int64) (io.ReadCloser, error) { return s.BlobFrom(ctx, repository, d, offset) }
 }

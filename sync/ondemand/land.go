@@ -156,19 +156,11 @@ func (u *Upstream) name(ctx context.Context, l *landing, g *registry.Graph, src 
 	}
 	opts := registry.CopyOptions{Jobs: u.jobs(l.place), BeforeCommit: func(b registry.Batch) { u.remember(b, l.root) }}
 	err := registry.Copy(ctx, u.store, src, g, opts)
-	if errors.Is(err, registry.ErrConflict) { // the site does not let the tags move
-		for _, ref := range names {
-			u.memory.setTag(l.root.tag(ref), tagged{asked: u.now()})
-		}
-	}
-	if err == nil || errors.Is(err, registry.ErrConflict) {
+	if err == nil {
 		u.memory.settle(l.root, names)
 	}
 	return len(names) > 0, err
 }
-
-// tag is the key of a name for k.
-func (k *known) tag(name registry.Ref) key { return key{k.at.path, name.Tag} }
 
 // remember lets the site note what was found out about an image.
 func (u *Upstream) remember(b registry.Batch, root *known) {

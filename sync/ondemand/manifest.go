@@ -9,6 +9,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/retention"
 	"github.com/landfall-dev/landfall/registry/trust"
 )
 
@@ -180,6 +181,11 @@ func (u *Upstream) check(ctx context.Context, p *place, tag string) (*known, err
 		return nil, err
 	}
 	same := err == nil && stored.Digest == d.Digest
+	if err == nil && !same {
+		if err := u.mayMove(ctx, p, tag); err != nil {
+			return nil, err
+		}
+	}
 	k, err := u.here(ctx, p, registry.Ref{Digest: d.Digest})
 	if k == nil && err == nil {
 		k, err = u.load(ctx, p, d.Digest)
@@ -199,6 +205,22 @@ func (u *Upstream) check(ctx context.Context, p *place, tag string) (*known, err
 		u.memory.wait(k, p.ref(tag))
 	}
 	return k, nil
+}
+
+// mayMove is ErrConflict for a tag that the site's policy keeps where it is.
+func (u *Upstream) mayMove(ctx context.Context, p *place, tag string) error {
+	content, err := u.store.Policy(ctx)
+	if err != nil || len(content) == 0 {
+		return err
+	}
+	policy, err := retention.Parse("policy", content)
+	if err != nil {
+		return err
+	}
+	if pattern, fixed := policy.Rule(p.repository).Immutable(tag); fixed {
+		return fmt.Errorf("%s: %w: the site's policy says that tags like %s do not move", p.ref(tag), registry.ErrConflict, pattern)
+	}
+	return nil
 }
 
 // load reads a manifest that the site does not have. It is not let in by that.

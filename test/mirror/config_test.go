@@ -76,7 +76,7 @@ func (d *destination) mustSync(t *testing.T, file string, args ...string) report
 	t.Helper()
 	r := d.sync(t, file, args...)
 	if r.code != exitDone {
-		t.Fatalf("sync: exit %d: %s\n%s", r.code, r.stderr, r.stdout)
+		t.Fatalf("sync: %s", r)
 	}
 	return r.report(t)
 }

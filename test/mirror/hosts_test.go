@@ -23,7 +23,7 @@ func TestDeadUpstream(t *testing.T) {
 				r := d.sync(t, mirrorFile(t, [][]string{settings(deadHost, "plainHTTP: true")},
 					[]string{"name: all", "source: " + deadHost + "/team/app", tags}))
 				if r.code != exitUnreachable || !strings.Contains(r.stderr, "connection refused") || !strings.Contains(r.stderr, deadHost) {
-					t.Errorf("exit %d: %s", r.code, r.stderr)
+					t.Errorf("%s", r)
 				}
 				if d.bundle != "" && len(folder(t, d.bundle)) > 0 {
 					t.Errorf("it left %q", folder(t, d.bundle))
@@ -56,7 +56,7 @@ func TestDeadHost(t *testing.T) {
 					}
 				}
 				if r.code != exitPartial || p.count("copied") != len(u.content.names()) || !strings.Contains(told, deadHost+"/team/app") {
-					t.Errorf("exit %d: %s\n%s", r.code, r.stderr, r.stdout)
+					t.Errorf("%s", r)
 				}
 				level(t, d.read(t), u.content, u.landed)
 			})
@@ -97,7 +97,7 @@ func TestEndpoints(t *testing.T) {
 				r := d.sync(t, mirrorFile(t, [][]string{settings(host, fmt.Sprintf("endpoints: [%s, %s]", v.URL(), second.URL()))},
 					[]string{"name: all", fmt.Sprintf("source: [%s]", strings.Join(sources, ", "))}))
 				if r.code != exitDone {
-					t.Fatalf("exit %d: %s\n%s", r.code, r.stderr, r.stdout)
+					t.Fatalf("%s", r)
 				}
 				if sum, want := v.Counts().BlobBytes+second.Counts().BlobBytes, v.content.blobBytes(); sum != want {
 					t.Errorf("%d bytes of blobs were sent, want %d", sum, want)
@@ -130,7 +130,7 @@ func TestMoved(t *testing.T) {
 			}()
 			r := d.sync(t, v.file(t, "recheck: true"))
 			if r.code != exitDone {
-				t.Fatalf("exit %d: %s\n%s", r.code, r.stderr, r.stdout)
+				t.Fatalf("%s", r)
 			}
 			if err := <-moved; err != nil {
 				t.Fatal(err)
@@ -180,7 +180,7 @@ func TestMovedAway(t *testing.T) {
 		}
 	}
 	if r.code != exitPartial {
-		t.Errorf("exit %d: %s", r.code, r.stderr)
+		t.Errorf("%s", r)
 	}
 	d.mustSync(t, v.file(t))
 	v.content[1] = next

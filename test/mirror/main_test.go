@@ -14,6 +14,7 @@ package mirror
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -42,6 +43,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer stopShared()
+	flag.Parse()
+	_ = flag.Set("test.parallel", "6") // they wait more than they work
 	return m.Run()
 }
 

@@ -173,7 +173,7 @@ func (v victim) whole() content {
 func (f fault) arrives(t *testing.T, v victim, d *destination, r result) {
 	t.Helper()
 	if r.code != exitDone || r.report(t).count("copied") != len(v.content) {
-		t.Errorf("exit %d: %s\n%s", r.code, r.stderr, r.stdout)
+		t.Errorf("%s", r)
 	}
 	if got, want := v.Counts().BlobBytes, v.content.blobBytes()+f.extra; got != want {
 		t.Errorf("%d bytes of blobs were sent, want %d", got, want)
@@ -194,7 +194,7 @@ func (f fault) isSpared(t *testing.T, v victim, r result) {
 		failed[k] = strings.Replace(failed[k], ":", "_", 1)
 	}
 	if r.code != exitPartial || !slices.Equal(failed, []string{want}) || p.count("copied") != len(v.content)-1 {
-		t.Errorf("exit %d, %q failed, want %s: %s\n%s", r.code, failed, want, r.stderr, r.stdout)
+		t.Errorf("%q failed, want %s: %s", failed, want, r)
 	}
 	for _, i := range p.Images {
 		if i.State == "failed" && !strings.Contains(i.Error, f.words) {

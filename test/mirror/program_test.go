@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -97,6 +98,18 @@ func finish(t *testing.T, ctx context.Context, cmd *exec.Cmd) result { //nolint:
 		t.Errorf("%s panics:\n%s", strings.Join(cmd.Args[1:], " "), r.stderr)
 	}
 	return r
+}
+
+// String is the end of a program for a failure's message.
+func (r result) String() string {
+	text := fmt.Sprintf("exit %d: %.1000s", r.code, r.stderr)
+	var p report
+	if json.Unmarshal([]byte(r.stdout), &p) == nil {
+		for _, i := range p.Images {
+			text += fmt.Sprintf("\n%s %s %.400s", i.State, i.Destination, i.Error)
+		}
+	}
+	return text
 }
 
 // must runs the binary, which has to succeed.
