@@ -38,6 +38,7 @@ const (
 	Advanced                  // Bytes more of Descriptor were moved
 	Finished                  // Descriptor is at the destination
 	Skipped                   // Descriptor was there already: nothing moved
+	Landed                    // an image is at the destination, under its name
 )
 
 // Event is one step of a copy.

@@ -39,28 +39,29 @@ type chooser struct {
 // (OCI distribution-spec, "Referrers Tag Schema"; cosign adds a suffix).
 var companion = regexp.MustCompile(`\Asha(256|512)-[a-f0-9]{64}(\.(sig|att|sbom))?\z`)
 
-// closed is when the link to a source of the mirror opens; zero: it is open.
-func closed(cfg *config.File, m *config.Mirror, now time.Time) (until time.Time) {
-	for _, host := range hosts(m) {
-		if open, change := cfg.Registry(host).Windows.Open(now); !open && change.After(until) {
-			until = change
+// open is the mirror with those of its sources whose links are open, and when the
+// first of the others opens; nil when none is.
+func open(cfg *config.File, m *config.Mirror, now time.Time) (*config.Mirror, *time.Time) {
+	var opens *time.Time
+	shut := func(host string) bool {
+		open, change := cfg.Registry(host).Windows.Open(now)
+		if change = change.UTC(); !open && (opens == nil || change.Before(*opens)) {
+			opens = &change
 		}
-	}
-	return until
-}
-
-// hosts are those that a mirror's sources are on.
-func hosts(m *config.Mirror) (list []string) {
-	for _, s := range m.Sources {
-		list = append(list, s.Host)
+		return !open
 	}
 	if m.Charts != nil {
-		if u, err := url.Parse(m.Charts.URL); err == nil {
-			list = append(list, u.Host)
+		if u, err := url.Parse(m.Charts.URL); err == nil && shut(u.Host) {
+			return nil, opens
 		}
+		return m, nil
 	}
-	slices.Sort(list)
-	return slices.Compact(list)
+	part := *m
+	part.Sources = slices.DeleteFunc(slices.Clone(m.Sources), func(s config.Source) bool { return shut(s.Host) })
+	if len(part.Sources) == 0 {
+		return nil, opens
+	}
+	return &part, opens
 }
 
 // choose fills in images, with what each stands for where that is known already.

@@ -23,9 +23,10 @@ type links struct {
 // link is what one host takes: so many transfers at once, in its windows, and
 // none any more when it is dead.
 type link struct {
-	host  string
-	slots chan struct{} // nil: as many as the run has
-	until time.Time     // when its window ends; zero: never
+	host    string
+	slots   chan struct{} // nil: as many as the run has
+	windows *config.Windows
+	now     func() time.Time
 
 	mu    sync.Mutex // protects the fields below
 	fails int        // in a row, that nobody answered
@@ -36,7 +37,7 @@ type link struct {
 // asked no more in a run. Each of them was tried several times.
 const deadAfter = 6
 
-// errClosed says that the window of a link ended.
+// closedError says that the window of a link has ended.
 type closedError struct {
 	host  string
 	until time.Time // when it opens again
@@ -58,24 +59,13 @@ func (l *links) of(i *Image) *link {
 	at := l.hosts[host]
 	if at == nil {
 		r := l.cfg.Registry(host)
-		at = &link{host: host}
+		at = &link{host: host, windows: r.Windows, now: l.now}
 		if r.Transfers > 0 {
 			at.slots = make(chan struct{}, r.Transfers)
-		}
-		if open, change := r.Windows.Open(l.now()); open {
-			at.until = change
-		} else {
-			at.until = l.now()
 		}
 		l.hosts[host] = at
 	}
 	return at
-}
-
-// opens is when a closed link opens again.
-func (l *links) opens(host string) time.Time {
-	_, change := l.cfg.Registry(host).Windows.Open(l.now())
-	return change
 }
 
 // take waits for a slot. The context ends with the link's window.
@@ -92,17 +82,18 @@ func (l *link) take(ctx context.Context) (context.Context, func(), error) {
 		}
 		release = func() { <-l.slots }
 	}
-	if l.until.IsZero() {
+	now := l.now()
+	open, change := l.windows.Open(now)
+	switch {
+	case !open:
+		release()
+		return ctx, nil, &closedError{l.host, change}
+	case change.IsZero():
 		return ctx, release, nil
 	}
-	ctx, cancel := context.WithDeadlineCause(ctx, l.until, &closedError{host: l.host})
-	if ctx.Err() != nil {
-		cancel()
-		release()
-		return ctx, nil, context.Cause(ctx)
-	}
-	inner := release
-	return ctx, func() { cancel(); inner() }, nil
+	_, again := l.windows.Open(change) // when it opens after that
+	ctx, cancel := context.WithTimeoutCause(ctx, change.Sub(now), &closedError{l.host, again})
+	return ctx, func() { cancel(); release() }, nil
 }
 
 func (l *link) dead() error {

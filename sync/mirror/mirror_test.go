@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/memory"
 	"github.com/landfall-dev/landfall/registry/registrytest"
+	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/registry/trust"
 	"github.com/landfall-dev/landfall/sync/mirror"
 )
@@ -311,6 +313,63 @@ func TestWindows(t *testing.T) {
 	k.want(r, "deferred "+app.String(), "deferred "+tool.String())
 	if k.up.asked["blob"] != 0 {
 		t.Error("blobs moved over a closed link")
+	}
+}
+
+// A mirror over several links does what the open ones let it, and deletes nothing.
+func TestOneOfTwoLinks(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, `registries:
+  - {host: registry.example, windows: {times: 22:00-06:00, zone: UTC}}
+  - {host: other.example, windows: {times: 12:00-13:00, zone: UTC}}
+mirrors:
+  - {name: team, source: [registry.example/team/*, other.example/a], tags: {regex: .*}, delete: gone}
+`)
+	r := k.run(mirror.Options{Now: func() time.Time { return time.Date(2026, 11, 27, 23, 0, 0, 0, time.UTC) }})
+	k.want(r, "copied "+app.String(), "copied "+tool.String())
+	if d := r.Mirrors[0].Deferred; d == nil || d.Hour() != 12 || !errors.Is(r.Err(), mirror.ErrPartial) {
+		t.Errorf("%+v, %v", r.Mirrors, r.Err())
+	}
+}
+
+// counting is a store that counts the batches that are open, and takes no manifest.
+type counting struct {
+	*store.Store
+	open atomic.Int32
+}
+
+type countedBatch struct {
+	registry.Batch
+	of *counting
+}
+
+func (c *counting) Batch(ctx context.Context) (registry.Batch, error) {
+	b, err := c.Store.Batch(ctx)
+	c.open.Add(1)
+	return &countedBatch{b, c}, err
+}
+
+func (b *countedBatch) PutManifest(context.Context, registry.Ref, registry.Descriptor, []byte) error {
+	return registry.ErrNoSpace
+}
+
+func (b *countedBatch) Close() error {
+	b.of.open.Add(-1)
+	return b.Batch.Close()
+}
+
+// An image that fails holds nothing at the destination.
+func TestLetsGo(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, all)
+	dst := &counting{Store: k.dst}
+	p, err := mirror.MakePlan(t.Context(), k.cfg, k.up, dst, mirror.Options{})
+	k.must(err)
+	r, err := p.Run(t.Context(), k.cfg, dst, mirror.Options{})
+	k.must(err)
+	k.want(r, "failed "+app.String(), "failed "+tool.String())
+	if n := dst.open.Load(); n != 0 {
+		t.Errorf("%d batches are open", n)
 	}
 }
 

@@ -68,9 +68,7 @@ func (p *planner) mirror(ctx context.Context, m *config.Mirror) {
 		chosen.Problem = "offline: nothing is asked for"
 		return
 	}
-	if until := closed(p.cfg, m, p.opts.Now()); !until.IsZero() {
-		until = until.UTC()
-		chosen.Deferred = &until
+	if m, chosen.Deferred = open(p.cfg, m, p.opts.Now()); m == nil {
 		return
 	}
 	c := &chooser{mirror: m, source: p.registries, lock: p.opts.Lock, now: p.opts.Now(), have: map[string][]string{}}
@@ -88,7 +86,7 @@ func (p *planner) mirror(ctx context.Context, m *config.Mirror) {
 		p.plan.Images = append(p.plan.Images, i)
 	}
 	chosen.Tags, chosen.Left = len(c.images), c.left
-	if len(c.errs) == 0 {
+	if len(c.errs) == 0 && chosen.Deferred == nil {
 		deletions, err := p.deletions(ctx, c)
 		p.plan.Deletions = append(p.plan.Deletions, deletions...)
 		c.errs = append(c.errs, err)

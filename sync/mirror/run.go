@@ -78,10 +78,11 @@ func (r *runner) image(ctx context.Context, i *Image) (moved digest.Digest, err 
 	if err := r.blobs(ctx, i); err != nil {
 		return r.moved(ctx, i), err
 	}
-	dst, commit, err := r.begin(ctx, i)
+	dst, commit, end, err := r.begin(ctx, i)
 	if err != nil {
 		return "", err
 	}
+	defer end()
 	for k := range i.graph.Manifests { // children before parents
 		if err := r.manifest(ctx, dst, i, &i.graph.Manifests[k]); err != nil {
 			return r.moved(ctx, i), err
@@ -127,22 +128,22 @@ func (r *runner) blobs(ctx context.Context, i *Image) error {
 }
 
 // begin opens what makes the names of an image visible together, if there is such.
-func (r *runner) begin(ctx context.Context, i *Image) (registry.Writer, func() error, error) {
+func (r *runner) begin(ctx context.Context, i *Image) (dst registry.Writer, commit func() error, end func(), err error) {
 	b, ok := r.dst.(registry.Batcher)
 	if !ok {
-		return r.dst, func() error { return nil }, nil
+		return r.dst, func() error { return nil }, func() {}, nil
 	}
 	batch, err := b.Batch(ctx)
 	if err != nil {
-		return nil, nil, destinationError(i.Destination, err)
+		return nil, nil, nil, destinationError(i.Destination, err)
 	}
 	return batch, func() error {
 		v, judged := r.plan.verdicts[i.to.ByDigest(i.Digest)]
 		if re, ok := batch.(rememberer); ok && judged {
 			re.Remember(func(s trust.State) trust.State { return s }, []trust.ImageVerdict{v})
 		}
-		return errors.Join(batch.Commit(ctx), batch.Close())
-	}, nil
+		return batch.Commit(ctx)
+	}, func() { batch.Close() }, nil
 }
 
 // manifest puts one manifest into all repositories that it has to be in.
@@ -206,8 +207,9 @@ func (r *runner) note(i *Image, moved digest.Digest, err error) {
 	switch {
 	case err == nil:
 		res.State = Copied
+		r.opts.Progress(registry.Event{Kind: registry.Landed})
 	case errors.As(err, &shut):
-		until := r.links.opens(shut.host).UTC()
+		until := shut.until.UTC()
 		res.State, res.Until = Deferred, &until
 		res.Error = "the link closed on the way; what came is kept"
 	default:

@@ -38,8 +38,8 @@ const searched = 3
 // manifests already, and need not have asked for them since this site was started:
 // then those of the indexes that they asked for last are read.
 func (u *Upstream) namer(ctx context.Context, p *place, d digest.Digest) (*known, registry.Descriptor, error) {
-	for _, k := range u.memory.naming(p.at(d.String())) {
-		return k, k.blob(d), nil
+	if known := u.memory.naming(p.at(d.String())); len(known) > 0 {
+		return known[0], known[0].blob(d), nil
 	}
 	for _, index := range u.memory.indexes(p.path, searched) {
 		for _, c := range index.manifest.Children {

@@ -3,6 +3,7 @@ package ondemand
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -38,14 +39,18 @@ func (u *Upstream) want(p *place, k *known, here bool) {
 }
 
 // lacks reports whether there is something to bring of a manifest that the site has:
-// names, or what is attached to it.
-func (u *Upstream) lacks(l *landing, k *known) (yes bool) {
-	reachable := u.link(l.place) == nil
+// names; or what is attached to it, unless it is itself in an attached bundle only.
+func (u *Upstream) lacks(l *landing, k *known) bool {
+	var named, due bool
 	u.memory.locked(func() {
-		due := !k.attached && u.now().Sub(k.tried) >= l.place.refresh()
-		yes = len(l.root.names) > 0 || due && reachable && !l.place.mirrors[0].Referrers.None
+		named = len(l.root.names) > 0
+		due = !k.attached && u.now().Sub(k.tried) >= l.place.refresh()
 	})
-	return yes
+	if named || !due || l.place.mirrors[0].Referrers.None || u.link(l.place) != nil {
+		return named
+	}
+	_, err := u.store.Resolve(u.ctx, registry.Ref{Repository: l.place.repository, Digest: k.descriptor.Digest})
+	return err == nil
 }
 
 // landingsOf are the ways up from a manifest to the names that need it.
@@ -118,6 +123,9 @@ func (u *Upstream) land(ctx context.Context, l *landing) error {
 	root := registry.Ref{Repository: l.place.repository, Digest: l.root.descriptor.Digest}
 	g, err := registry.Walk(ctx, src, []registry.Ref{root}, registry.WalkOptions{NoReferrers: true, Sparse: true})
 	if err == nil {
+		err = l.complete(g)
+	}
+	if err == nil {
 		err = u.bringBlobs(ctx, l.place, g)
 	}
 	for first := true; err == nil; first = false {
@@ -127,6 +135,19 @@ func (u *Upstream) land(ctx context.Context, l *landing) error {
 		}
 	}
 	return err
+}
+
+// complete is ErrNotFound unless all is in the graph that is wanted: a walk leaves out
+// what an upstream does not have any more.
+func (l *landing) complete(g *registry.Graph) error {
+	missing := maps.Clone(l.wanted)
+	for _, m := range g.Manifests {
+		delete(missing, m.Descriptor.Digest)
+	}
+	for d := range missing {
+		return fmt.Errorf("%s@%s: %w upstream any more", l.place.repository, d, registry.ErrNotFound)
+	}
+	return nil
 }
 
 // bringBlobs brings what the graph needs, a few at once.

@@ -90,12 +90,7 @@ func (u *Upstream) findTag(ctx context.Context, p place, tag string) (found, err
 	if stored != nil && u.isAttached(ctx, &p, tag, stored.descriptor.Digest) {
 		return here, nil
 	}
-	last := u.memory.tag(p.at(tag))
-	fresh := u.now().Sub(last.asked) < p.refresh()
-	moved := u.memory.get(p.at(last.digest.String()))
-	if moved != nil && stored != nil && moved.at == stored.at {
-		moved = nil
-	}
+	moved, fresh := u.lately(&p, tag, stored)
 	switch {
 	case fresh && moved != nil && (stored == nil || u.link(&p) == nil):
 		return found{p, moved, false}, nil
@@ -120,6 +115,17 @@ func (u *Upstream) findTag(ctx context.Context, p place, tag string) (found, err
 		return found{p, moved, false}, nil
 	}
 	return found{}, err
+}
+
+// lately is what the upstream said last that a tag stands for, if that is not what
+// the site has, and whether it need not be asked again.
+func (u *Upstream) lately(p *place, tag string, stored *known) (moved *known, fresh bool) {
+	last := u.memory.tag(p.at(tag))
+	moved = u.memory.get(p.at(last.digest.String()))
+	if moved != nil && stored != nil && moved.at == stored.at {
+		moved = nil
+	}
+	return moved, u.now().Sub(last.asked) < p.refresh()
 }
 
 // pass notes that the site's answer counts although the upstream was asked. While it
@@ -251,9 +257,12 @@ func (u *Upstream) fetch(ctx context.Context, p *place, d digest.Digest) (*known
 	return u.admit(k, verdicts), nil
 }
 
+// admit lets clients have a manifest.
 func (u *Upstream) admit(k *known, verdicts []trust.ImageVerdict) *known {
 	k = u.memory.put(k)
-	u.memory.locked(func() { k.verdicts = append(verdicts, k.verdicts...) })
+	if len(verdicts) > 0 {
+		u.memory.locked(func() { k.verdicts = verdicts })
+	}
 	return k
 }
 

@@ -309,7 +309,7 @@ func TestImmutableTag(t *testing.T) {
 	o := newOrigin(t)
 	first := o.image(team, "v1", o.layer(team, 1000))
 	s := oneSite(t, o, Options{})
-	if err := s.store.SetPolicy(t.Context(), []byte("version: 1\nrules:\n- repositories: ['"+host+"/**']\n  keep: {regex: '.*'}\n  immutable: ['v.*']\n")); err != nil {
+	if err := s.store.SetPolicy(t.Context(), []byte("version: 1\nrules:\n- repositories: ['"+host+"/**']\n  immutable: ['v.*']\n")); err != nil {
 		t.Fatal(err)
 	}
 	s.pull(app, "v1", 0)
@@ -328,6 +328,11 @@ type medium struct {
 }
 
 func (m medium) Graph() *registry.Graph { return m.graph }
+
+func (m medium) Manifest(ctx context.Context, ref registry.Ref) (registry.Descriptor, []byte, error) {
+	ref.Repository = team
+	return m.Store.Manifest(ctx, ref)
+}
 
 func (m medium) OpenBlob(d digest.Digest) (*os.File, int64, error) {
 	f, _, err := m.Store.OpenBlob(context.Background(), team, d)

@@ -115,10 +115,10 @@ func TestChoice(t *testing.T) {
 						finding(t, "1: a bundle is not finished when an image fails")
 					}
 					if r.code != exitPartial || r.stdout == "" || strings.Join(r.report(t).in("failed"), " ") != u.source(prefix)+"/deep/er/tool:v1" {
-						t.Errorf("%s", r)
+						t.Error(r)
 					}
 				} else if r.code != exitDone {
-					t.Fatalf("%s", r)
+					t.Fatal(r)
 				}
 				p := d.read(t)
 				level(t, p, u.content.without(c.drop), u.landed)
@@ -146,7 +146,7 @@ func TestPlatforms(t *testing.T) {
 			d := newDestination(t, to)
 			r := d.sync(t, u.file(t, "platforms: [linux/arm64]"))
 			if r.code != exitDone {
-				t.Fatalf("%s", r)
+				t.Fatal(r)
 			}
 			if to == "store" {
 				again(t, u, d, mirrorFile(t, [][]string{u.plain()}, u.choice("all", []string{prefix + "/mult*"}, "platforms: [linux/arm64]")))

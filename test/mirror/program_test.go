@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,7 +60,7 @@ type plan struct {
 
 // cleanEnv is nobody's environment, with more variables.
 func cleanEnv(more ...string) []string {
-	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "TMPDIR=" + os.TempDir()}, more...)
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(os.TempDir(), "home"), "TMPDIR=" + os.TempDir()}, more...)
 }
 
 // command is the binary with arguments in an environment of its own.

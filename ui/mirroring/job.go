@@ -9,7 +9,6 @@ import (
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/remote"
 	"github.com/landfall-dev/landfall/registry/store"
-	"github.com/landfall-dev/landfall/registry/trust"
 	"github.com/landfall-dev/landfall/sync/mirror"
 )
 
@@ -70,6 +69,8 @@ func (j *job) event(e registry.Event) {
 			p.Planned = e.Bytes
 		case registry.Advanced:
 			p.Moved += e.Bytes
+		case registry.Landed:
+			p.Copied++
 		}
 	})
 }
@@ -97,14 +98,13 @@ func (m *Mirroring) carryOut(j *job) (*mirror.Report, error) {
 		return nil, err
 	}
 	defer up.Close()
-	dst := &site{m.store, j}
 	opts := mirror.Options{Mirrors: j.run.Mirrors, Trust: policy, Progress: j.event, Now: m.now}
-	plan, err := mirror.MakePlan(ctx, file, up, dst, opts)
+	plan, err := mirror.MakePlan(ctx, file, up, m.store, opts)
 	if err != nil {
 		return nil, err
 	}
 	j.update(func(p *Progress) { p.Images = plan.Count(mirror.Copy) })
-	return plan.Run(ctx, file, dst, opts)
+	return plan.Run(ctx, file, m.store, opts)
 }
 
 // end writes down how a run ended, and lets the next one go.
@@ -181,42 +181,4 @@ func (j *job) conclude(report *mirror.Report, err error, now time.Time) Run {
 		run.Outcome.Error, run.Outcome.Kind = oneLine(err), kindOf(err)
 	}
 	return run
-}
-
-// site is the store as a run's destination, which counts the images that come.
-type site struct {
-	*store.Store
-	job *job
-}
-
-// Batch implements registry.Batcher; an image is one batch.
-func (s *site) Batch(ctx context.Context) (registry.Batch, error) {
-	b, err := s.Store.Batch(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &image{b, s.job}, nil
-}
-
-type image struct {
-	registry.Batch
-	job *job
-}
-
-// Commit implements registry.Batch.
-func (b *image) Commit(ctx context.Context) error {
-	err := b.Batch.Commit(ctx)
-	if err == nil {
-		b.job.update(func(p *Progress) { p.Copied++ })
-	}
-	return err
-}
-
-// Remember has verdicts about images written with their names.
-func (b *image) Remember(change func(trust.State) trust.State, images []trust.ImageVerdict) {
-	if r, ok := b.Batch.(interface {
-		Remember(change func(trust.State) trust.State, images []trust.ImageVerdict)
-	}); ok {
-		r.Remember(change, images)
-	}
 }

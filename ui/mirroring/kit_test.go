@@ -92,7 +92,6 @@ func (c *clock) now() time.Time {
 	return c.at
 }
 
-// noon is a day ahead: windows that are open by it are not closed by the real clock.
 func newClock(t *testing.T, at string) *clock {
 	c := &clock{}
 	c.set(t, at)
@@ -154,7 +153,7 @@ func (k *kit) open() {
 
 // close ends the appliance in order.
 func (k *kit) close() {
-	k.Mirroring.Close()
+	k.Close()
 	k.must(k.store.Close())
 }
 
@@ -172,28 +171,8 @@ func (k *kit) begin(mirrors ...string) Run {
 	return run
 }
 
-// finish waits for all runs that have begun, and returns one.
-func (k *kit) finish(id int64) Run {
-	k.t.Helper()
-	for {
-		k.mu.Lock()
-		j := k.find(func(*job) bool { return true })
-		k.mu.Unlock()
-		if j == nil {
-			break
-		}
-		<-j.ended
-	}
-	run, err := k.Run(k.t.Context(), id)
-	k.must(err)
-	return run
-}
-
-// tick lets the appliance look, and waits for what it begins.
-func (k *kit) tick(at string) {
-	k.t.Helper()
-	k.clock.set(k.t, at)
-	k.look(k.t.Context())
+// settle waits for all runs that have begun.
+func (k *kit) settle() {
 	for {
 		k.mu.Lock()
 		j := k.find(func(*job) bool { return true })
@@ -203,6 +182,23 @@ func (k *kit) tick(at string) {
 		}
 		<-j.ended
 	}
+}
+
+// finish is settle, and returns one of the runs.
+func (k *kit) finish(id int64) Run {
+	k.t.Helper()
+	k.settle()
+	run, err := k.Run(k.t.Context(), id)
+	k.must(err)
+	return run
+}
+
+// tick lets the appliance look at a time, and waits for what it begins.
+func (k *kit) tick(at string) {
+	k.t.Helper()
+	k.clock.set(k.t, at)
+	k.look(k.t.Context())
+	k.settle()
 }
 
 // ran are the runs in the history, the oldest first: "1 schedule done a,b".
@@ -229,7 +225,7 @@ func (k *kit) status(mirror string) Status {
 	return Status{}
 }
 
-// resolves reports whether the store has an image of the fixture whole.
+// has proves that the store has an image of the fixture.
 func (k *kit) has(ref registry.Ref, want registry.Descriptor) {
 	k.t.Helper()
 	ref.Repository = k.up.address + "/" + ref.Repository
