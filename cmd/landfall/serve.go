@@ -103,11 +103,13 @@ func serve(ctx context.Context, stderr io.Writer, f serveFlags) (err error) {
 			err = closeErr
 		}
 	}()
+	options.View = attach.NewView(s)
 	if f.mirror != "" {
-		if options.Mirroring, err = mirroring.New(s, f.mirror, log); err != nil {
+		end, err := serveMirrors(&options, s, f.mirror, log)
+		if err != nil {
 			return err
 		}
-		defer options.Mirroring.Close()
+		defer end()
 	}
 	listeners, err := openListeners(f, log)
 	if err != nil {
@@ -117,7 +119,6 @@ func serve(ctx context.Context, stderr io.Writer, f serveFlags) (err error) {
 	f.keep.Log = log
 	keeping, stop := context.WithCancel(ctx)
 	var upkeep sync.WaitGroup
-	options.View = attach.NewView(s)
 	options.Landing = landing.New(s, options.View, log)
 	defer options.Landing.Close()
 	upkeep.Go(func() { s.Keep(keeping, f.keep) })
