@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -128,8 +130,23 @@ func (s *syncing) openSite(ctx context.Context, f *siteFlags, planOnly bool) err
 	if err != nil {
 		return err
 	}
-	if s.dst = dst; !planOnly {
-		s.release, err = f.hold(ctx, server)
+	if s.dst = dst; planOnly {
+		return nil
+	}
+	return s.hold(ctx, *f, server)
+}
+
+// hold tells the destination, if it is an appliance, that content is on its way.
+// Whether it answers at all is found out by the copying.
+func (s *syncing) hold(ctx context.Context, f siteFlags, server string) error {
+	if u, err := url.Parse(server); err == nil {
+		f.ca = cmp.Or(f.ca, s.cfg.Registry(u.Host).Remote.CAFile)
+	}
+	release, err := f.hold(ctx, server)
+	if err == nil {
+		s.release = release
+	} else if errors.Is(err, registry.ErrUnreachable) {
+		err = nil
 	}
 	return err
 }
@@ -245,17 +262,18 @@ func (s *syncing) bundle(ctx context.Context, path string, p *mirror.Plan) (*mir
 			return report, err
 		}
 		r, err := p.Run(ctx, s.cfg, w, s.opts)
-		if err == nil && len(r.FailedNames()) == 0 {
+		broken := r.BrokenOff()
+		if err == nil && len(broken) == 0 {
 			err = w.Finish()
 		}
 		w.Close()
 		if report == nil {
 			report = r
 		}
-		if err != nil || again || len(r.FailedNames()) == 0 {
+		if err != nil || again || len(broken) == 0 {
 			return report, err
 		}
-		p = p.Without(r.FailedNames())
+		p = p.Without(broken)
 	}
 }
 

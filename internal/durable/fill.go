@@ -163,13 +163,23 @@ func (f *filling) read(buf []byte) (n int, err error) {
 	return n, err
 }
 
-// readFor is readAll that is content with what came within a while.
+// hurriedPiece is what a source in no hurry gives at once, in bytes: more would be
+// lost if it stopped altogether.
+const hurriedPiece = 128 << 10
+
+// readFor is readAll that is content with what came within a while, and with a
+// small piece of a source that gives less than eight of them in that time.
 func readFor(r io.Reader, buf []byte, d time.Duration) (n int, err error) {
 	for began := time.Now(); n < len(buf) && err == nil; {
 		var more int
-		more, err = r.Read(buf[n:])
+		limit := len(buf)
+		if n < hurriedPiece {
+			limit = min(limit, hurriedPiece)
+		}
+		more, err = r.Read(buf[n:limit])
 		n += more
-		if n > 0 && time.Since(began) > d {
+		took := time.Since(began)
+		if n > 0 && took > d || n >= hurriedPiece && took > d/8 {
 			break
 		}
 	}

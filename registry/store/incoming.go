@@ -79,12 +79,11 @@ func (s *Store) uploadOf(ctx context.Context, repository string, d registry.Desc
 // ResumeBlob implements registry.Resumer.
 func (s *Store) ResumeBlob(ctx context.Context, repository string, d registry.Descriptor, from func(offset int64) (io.ReadCloser, error)) error {
 	if d.Size < resumedFrom {
-		r, err := from(0)
-		if err != nil {
-			return err
+		err := s.putFrom(ctx, repository, d, from)
+		if wrong(err) {
+			err = s.putFrom(ctx, repository, d, from)
 		}
-		defer r.Close()
-		return s.PutBlob(ctx, repository, d, r)
+		return err
 	}
 	for {
 		in, first, err := s.Expect(ctx, repository, d)
@@ -103,11 +102,19 @@ func (s *Store) ResumeBlob(ctx context.Context, repository string, d registry.De
 	}
 }
 
+func (s *Store) putFrom(ctx context.Context, repository string, d registry.Descriptor, from func(offset int64) (io.ReadCloser, error)) error {
+	r, err := from(0)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return s.PutBlob(ctx, repository, d, r)
+}
+
 // Fill brings what is missing. Nothing of it counts before all is proven.
 func (in *Incoming) Fill(ctx context.Context, from func(offset int64) (io.ReadCloser, error)) error {
-	resumed := in.session().Size() > 0
 	err := in.fill(ctx, from)
-	if resumed && wrong(err) { // what was kept was no beginning of it
+	if wrong(err) { // a piece of it, or what was kept: once more from the start
 		if err = in.restart(ctx); err == nil {
 			err = in.fill(ctx, from)
 		}

@@ -136,7 +136,7 @@ func (c *chooser) tags(ctx context.Context, repository string) error {
 	}
 	t := c.mirror.Tags
 	all, err := c.source.list(ctx, repository)
-	if errors.Is(err, registry.ErrNotFound) { // as it is with a repository that is gone
+	if errors.Is(err, registry.ErrNotFound) && !c.named(repository) { // it went since the catalog was read
 		all, err = nil, nil
 	}
 	if err != nil && t.Listed() {
@@ -164,6 +164,12 @@ func (c *chooser) tags(ctx context.Context, repository string) error {
 	c.have[repository] = all
 	c.images = append(c.images, images...)
 	return nil
+}
+
+// named reports whether a repository is a source by its own name: then it has to
+// be there.
+func (c *chooser) named(repository string) bool {
+	return slices.ContainsFunc(c.mirror.Sources, func(s config.Source) bool { return s.Name == repository })
 }
 
 // locked takes what the lock has of a repository.

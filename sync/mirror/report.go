@@ -48,6 +48,7 @@ type Result struct {
 	Bytes       int64         `json:"bytes,omitempty"`
 
 	err error
+	ran bool // it was to be copied
 }
 
 // Deleted is what became of a tag that had to go.
@@ -108,10 +109,11 @@ func (r *Report) Count(s State) (n int) {
 	return n
 }
 
-// FailedNames are the destinations of images that failed.
-func (r *Report) FailedNames() (names []string) {
+// BrokenOff are the destinations of images that were to be copied and did not
+// come whole.
+func (r *Report) BrokenOff() (names []string) {
 	for _, res := range r.Images {
-		if res.State == Failed || res.State == Deferred {
+		if res.ran && res.State != Copied {
 			names = append(names, res.Destination)
 		}
 	}
@@ -120,6 +122,10 @@ func (r *Report) FailedNames() (names []string) {
 
 // ErrPartial says that a run did what it could, and that was not all.
 var ErrPartial = errors.New("not everything could be mirrored")
+
+func isAny(err error, list ...error) bool {
+	return slices.ContainsFunc(list, func(target error) bool { return errors.Is(err, target) })
+}
 
 // Err is what a run failed with: nil when all is level, what refused or broke it
 // when nothing could be done, else ErrPartial. Tags that moved on are no failure.
@@ -159,7 +165,7 @@ func (r *Report) Err() error {
 	switch {
 	case failed == 0 && waiting == 0:
 		return nil
-	case done == 0 && first != nil && (errors.Is(first, registry.ErrUnreachable) || errors.Is(first, registry.ErrDenied)):
+	case done == 0 && isAny(first, registry.ErrUnreachable, registry.ErrDenied, registry.ErrNoSpace):
 		return fmt.Errorf("nothing could be mirrored: %w", first)
 	case failed == r.Count(Refused) && failed > 0 && waiting == 0:
 		return fmt.Errorf("%d of %d images were refused: %w", failed, len(r.Images), first)

@@ -202,7 +202,7 @@ func (r *runner) note(i *Image, moved digest.Digest, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	res := r.report.result(i.Destination)
-	res.Moved = moved
+	res.Moved, res.ran = moved, true
 	shut := (*closedError)(nil)
 	switch {
 	case err == nil:

@@ -52,7 +52,11 @@ func newSpool(dst registry.Writer, folder string) *spool {
 // ResumeBlob implements registry.Resumer.
 func (s *spool) ResumeBlob(ctx context.Context, repository string, d registry.Descriptor, from func(int64) (io.ReadCloser, error)) error {
 	if d.Size < spooledFrom {
-		return s.stream(ctx, repository, d, from, nil)
+		err := s.stream(ctx, repository, d, from, nil)
+		if errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize) {
+			err = s.stream(ctx, repository, d, from, nil)
+		}
+		return err
 	}
 	path := filepath.Join(s.folder, d.Digest.Algorithm().String()+"-"+d.Digest.Encoded())
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)

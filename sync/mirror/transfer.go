@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -87,19 +88,10 @@ func (p *planner) present(ctx context.Context, wanted map[string][]registry.Desc
 	return p.elsewhere(ctx)
 }
 
-// missing asks in one go where the destination can, else blob by blob; nothing of
-// a repository that is not there.
+// missing asks in one go where the destination can, else blob by blob.
 func (p *planner) missing(ctx context.Context, repository string, blobs []registry.Descriptor) (missing []registry.Descriptor, err error) {
 	if c, ok := p.dst.(registry.Checker); ok {
 		return c.Missing(ctx, repository, blobs)
-	}
-	if l, ok := p.dst.(registry.Lister); ok {
-		for _, err := range l.Tags(ctx, repository, "") {
-			if errors.Is(err, registry.ErrNotFound) {
-				return blobs, nil
-			}
-			break
-		}
 	}
 	var mu sync.Mutex // protects missing
 	err = parallel.Do(ctx, requests, blobs, func(ctx context.Context, d registry.Descriptor) error {
@@ -114,24 +106,75 @@ func (p *planner) missing(ctx context.Context, repository string, blobs []regist
 	return missing, err
 }
 
-// elsewhere finds blobs in repositories that the plan does not know.
+// elsewhere finds blobs in repositories that do not need them.
 func (p *planner) elsewhere(ctx context.Context) error {
-	dst, ok := p.dst.(near)
-	if !ok {
-		return nil
-	}
 	var unknown []registry.Descriptor
+	var bytes int64
 	for _, t := range p.plan.transfers {
 		if !t.anywhere {
 			unknown = append(unknown, t.descriptor)
-			t.anywhere = true
+			bytes += t.descriptor.Size
 		}
 	}
-	missing, err := dst.MissingBlobs(ctx, unknown)
-	for _, d := range missing {
-		p.plan.transfers[d.Digest].anywhere = false
+	switch dst := p.dst.(type) {
+	case near:
+		missing, err := dst.MissingBlobs(ctx, unknown)
+		if err != nil {
+			return destinationError("", err)
+		}
+		for _, d := range unknown {
+			p.plan.transfers[d.Digest].anywhere = true
+		}
+		for _, d := range missing {
+			p.plan.transfers[d.Digest].anywhere = false
+		}
+	case registry.Reader:
+		if bytes >= worthLooking {
+			return p.neighbours(ctx, dst)
+		}
 	}
-	return err
+	return nil
+}
+
+// worthLooking is from how many bytes on that would move the images that are level
+// are read at a remote destination: they may have them.
+const worthLooking = 1 << 20
+
+// neighbours notes what images have that are level.
+func (p *planner) neighbours(ctx context.Context, dst registry.Reader) error {
+	var level []*Image
+	for k := range p.plan.Images {
+		if i := &p.plan.Images[k]; i.Action == Skip {
+			level = append(level, i)
+		}
+	}
+	at := newSource(reading{dst})
+	var mu sync.Mutex // protects transfers
+	return parallel.Do(ctx, requests, level, func(ctx context.Context, i *Image) error {
+		g, err := registry.Walk(ctx, at, []registry.Ref{i.to}, registry.WalkOptions{NoReferrers: true, Sparse: true})
+		if err != nil {
+			return ctx.Err() // then it comes from the source
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, n := range g.Blobs {
+			if t := p.plan.transfers[n.Descriptor.Digest]; t != nil && !t.anywhere {
+				t.have[i.to.Repository], t.anywhere = true, true
+			}
+		}
+		return nil
+	})
+}
+
+// reading is a destination that is read.
+type reading struct{ registry.Reader }
+
+func (reading) BlobFrom(context.Context, string, registry.Descriptor, int64) (io.ReadCloser, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func (reading) Tags(context.Context, string, string) iter.Seq2[string, error] {
+	return registry.NoNames(errors.ErrUnsupported)
 }
 
 // add counts each blob that moves with the first image that names it, and takes

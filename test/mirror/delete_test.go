@@ -130,7 +130,7 @@ func TestMaxShare(t *testing.T) {
 			all := u.content
 			u.lose(t, "v1", "v3")
 			more := newImage(all[0].repository, "v6", "amd64", noise(1000))
-			u.place.fill(t, content{more})
+			u.fill(t, content{more})
 			r := d.sync(t, file)
 			p := r.report(t)
 			if r.code != exitPartial || len(p.Deleted) > 0 || p.count("copied") != 1 || len(p.Mirrors) != 1 || !strings.Contains(p.Mirrors[0].Problem, "2 of 6 tags would go") {

@@ -62,9 +62,9 @@ func (u *upstream) move(t *testing.T) {
 	}
 	one := u.content[0]
 	next = append(next, newImage(one.repository, "v9", "amd64", noise(800)))
-	u.place.fill(t, next)
+	u.fill(t, next)
 	more := append(content{newReferrer(one, reportType)}, u.content...)
-	u.place.fill(t, more.without(func(i image) bool { return i.subject == "" }))
+	u.fill(t, more.without(func(i image) bool { return i.subject == "" }))
 }
 
 // A run without a lock that is there writes it; two bundles of one lock have the same

@@ -14,7 +14,7 @@ func TestMountLater(t *testing.T) {
 			d := newDestination(t, to)
 			d.mustSync(t, u.file(t))
 			next := newImage(prefix+"/two", "v1", "amd64", base, noise(100))
-			u.place.fill(t, content{next})
+			u.fill(t, content{next})
 			u.content = append(u.content, next)
 			u.ResetCounts()
 			d.mustSync(t, u.file(t))

@@ -51,7 +51,7 @@ func newUpstream(t *testing.T, kind string, c content, options ...func(*faultpro
 func newWay(t *testing.T, p place, c content, options ...func(*faultproxy.Options)) *upstream {
 	t.Helper()
 	u := &upstream{place: p, window: newWindow(t, p), content: c}
-	u.Proxy = startProxy(t, u.window.url, options...)
+	u.Proxy = startProxy(t, u.url, options...)
 	return u
 }
 
