@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -28,8 +29,8 @@ type Writer struct {
 	hurry   time.Duration
 }
 
-// Hurry makes Fill write what there is when a piece takes longer than d to come:
-// what a slow source has given is soon in the file, at a price in processor time.
+// Hurry makes Fill write what there is of a piece each d: what a slow source has
+// given is soon in the file, at a price in processor time.
 func (w *Writer) Hurry(d time.Duration) { w.hurry = d }
 
 // NewWriter writes to f from an offset on.
@@ -63,9 +64,11 @@ func (w *Writer) Flush() {
 }
 
 const (
-	pieceSize = 1 << 20  // of large content
-	sliceSize = 64 << 10 // what is hashed before others get the processor
-	blockSize = 4 << 10  // what direct access has to be aligned to, in files and in memory
+	// hurriedPiece is the first of a source that may stop at any time.
+	hurriedPiece = 128 << 10
+	pieceSize    = 1 << 20  // of large content
+	sliceSize    = 64 << 10 // what is hashed before others get the processor
+	blockSize    = 4 << 10  // what direct access has to be aligned to, in files and in memory
 	// largeJobs is how many writers may have large buffers at once, two each;
 	// others go on with small ones.
 	largeJobs = 16
@@ -120,9 +123,14 @@ type filling struct {
 func (f *filling) small() (large bool, err error) {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
+	first := BufferSize
+	if f.hurry > 0 {
+		first = min(first, hurriedPiece)
+	}
+	var came atomic.Int64
 	for {
 		// The first piece ends where a block does.
-		n, err := f.read((*buf)[:BufferSize-int(f.offset%blockSize)])
+		n, err := f.read((*buf)[:first-int(f.offset%blockSize)], &came)
 		for slice := range slices.Chunk((*buf)[:n], sliceSize) {
 			if _, err := f.Write(slice); err != nil {
 				return false, err
@@ -150,38 +158,16 @@ func (f *filling) takeTurn() bool {
 	}
 }
 
-// read is readAll that ctx ends.
-func (f *filling) read(buf []byte) (n int, err error) {
-	if f.hurry > 0 {
-		n, err = readFor(f.source, buf, f.hurry)
-	} else {
-		n, err = readAll(f.source, buf)
+// read is readAll that ctx ends. came is told how much is in buf.
+func (f *filling) read(buf []byte, came *atomic.Int64) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var more int
+		more, err = f.source.Read(buf[n:])
+		n += more
+		came.Store(int64(n))
 	}
 	if err == nil {
 		err = context.Cause(f.ctx)
-	}
-	return n, err
-}
-
-// hurriedPiece is what a source in no hurry gives at once, in bytes: more would be
-// lost if it stopped altogether.
-const hurriedPiece = 128 << 10
-
-// readFor is readAll that is content with what came within a while, and with a
-// small piece of a source that gives less than eight of them in that time.
-func readFor(r io.Reader, buf []byte, d time.Duration) (n int, err error) {
-	for began := time.Now(); n < len(buf) && err == nil; {
-		var more int
-		limit := len(buf)
-		if n < hurriedPiece {
-			limit = min(limit, hurriedPiece)
-		}
-		more, err = r.Read(buf[n:limit])
-		n += more
-		took := time.Since(began)
-		if n > 0 && took > d || n >= hurriedPiece && took > d/8 {
-			break
-		}
 	}
 	return n, err
 }
@@ -201,17 +187,24 @@ func (f *filling) large() error {
 	pair := pairs.Get().(*[2][]byte)
 	defer pairs.Put(pair)
 	if f.direct = openDirect(f.file, os.O_WRONLY); f.direct != nil {
-		defer func() { f.direct.Close() }()
+		defer func() {
+			if f.direct != nil {
+				f.direct.Close()
+			}
+		}()
 	}
-	next := begin(func() piece { return f.piece(pair[0]) })
+	next := f.begin(pair[0])
 	for i := 1; ; i = 1 - i {
-		p := <-next
-		if p.err == nil {
-			next = begin(func() piece { return f.piece(pair[i]) })
+		p, err := f.await(next)
+		if err == nil && p.err == nil {
+			next = f.begin(pair[i])
 		}
-		if err := f.keep(p.bytes); err != nil {
+		if err == nil {
+			err = f.keep(p.bytes)
+		}
+		if err != nil {
 			if p.err == nil {
-				<-next // the source is the caller's again
+				<-next.ended // the source is the caller's again
 			}
 			return err
 		}
@@ -227,9 +220,51 @@ type piece struct {
 	err   error
 }
 
-func (f *filling) piece(buf []byte) piece {
-	n, err := f.read(buf)
-	return piece{buf[:n], err}
+// coming is a piece that is being read.
+type coming struct {
+	buf   []byte
+	came  atomic.Int64 // bytes that are in buf
+	ended chan piece
+}
+
+func (f *filling) begin(buf []byte) *coming {
+	c := &coming{buf: buf, ended: make(chan piece, 1)}
+	go func() {
+		n, err := f.read(buf, &c.came)
+		c.ended <- piece{buf[:n], err}
+	}()
+	return c
+}
+
+// await is the rest of a piece, once it has come. In a hurry, what is there already
+// is kept now and then, by the usual way: a piece that has begun so fills no blocks.
+func (f *filling) await(c *coming) (piece, error) {
+	if f.hurry == 0 {
+		return <-c.ended, nil
+	}
+	early := 0
+	tick := time.NewTicker(f.hurry)
+	defer tick.Stop()
+	for {
+		select {
+		case p := <-c.ended:
+			p.bytes = p.bytes[early:]
+			return p, nil
+		case <-tick.C:
+		}
+		came := int(c.came.Load())
+		if came == early {
+			continue
+		}
+		if f.direct != nil {
+			f.direct.Close()
+			f.direct = nil
+		}
+		if err := f.keep(c.buf[early:came]); err != nil {
+			return piece{}, err
+		}
+		early = came
+	}
 }
 
 // keep writes, hashes and counts.
