@@ -116,7 +116,11 @@ func platforms(s registry.Summary) string {
 	return strings.Join(list, " ")
 }
 
+// short is a digest that people tell apart, or a dash for none.
 func short(d digest.Digest) string {
+	if d == "" {
+		return "-"
+	}
 	return d.Algorithm().String() + ":" + d.Encoded()[:12]
 }
 

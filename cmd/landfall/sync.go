@@ -79,6 +79,11 @@ func (f *syncFlags) open(ctx context.Context, planOnly bool) (s *syncing, err er
 	if s.cfg, err = config.Load(f.file); err != nil {
 		return nil, usageError{err}
 	}
+	for _, name := range f.mirrors {
+		if s.cfg.Mirror(name) == nil {
+			return nil, usageError{fmt.Errorf("no mirror is called %q (%s)", name, strings.Join(s.cfg.Names(), ", "))}
+		}
+	}
 	if err := s.openLock(f.lock); err != nil {
 		return nil, err
 	}

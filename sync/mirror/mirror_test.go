@@ -444,3 +444,19 @@ func TestGraph(t *testing.T) {
 		t.Errorf("%v", less.Names)
 	}
 }
+
+func FuzzLock(f *testing.F) {
+	d := digest.FromString("x").String()
+	f.Add([]byte("version: 1\nimages: {'h.io/a:v1': '" + d + "'}\nbeside: {'h.io/a:v1': ['" + d + "']}"))
+	f.Add([]byte("version: 1\nimages: {}\n"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		l, err := mirror.ParseLock("lock.yaml", content)
+		if err != nil {
+			return
+		}
+		again, err := mirror.ParseLock("lock.yaml", l.Marshal())
+		if err != nil || string(again.Marshal()) != string(l.Marshal()) {
+			t.Errorf("%v: %s", err, l.Marshal())
+		}
+	})
+}

@@ -37,10 +37,10 @@ func importBundle(t *testing.T, bundle, data string) {
 var servingLine = regexp.MustCompile(`serving http://(\S+)`)
 
 // serve runs the site over a data folder and returns its host:port.
-func serve(t *testing.T, data string) string {
+func serve(t *testing.T, data string, flags ...string) string {
 	t.Helper()
 	ready := func(log string) bool { return servingLine.MatchString(log) }
-	d := start(t, ready, landfall("serve", "--data", data, "--listen", "127.0.0.1:0")...)
+	d := start(t, ready, append(landfall("serve", "--data", data, "--listen", "127.0.0.1:0"), flags...)...)
 	return strings.TrimRight(servingLine.FindStringSubmatch(d.read())[1], "/.,")
 }
 
