@@ -193,4 +193,17 @@ func TestVerifiesOthers(t *testing.T) {
 		t.Errorf("the verdicts: %s", out)
 	}
 	p.refused(t, 3, "not trusted: it has no signature", p.landfall, "bundle", "import", "none.bundle", "--data", "site")
+
+	mirror := fmt.Sprintf("registries: [{host: %q, plainHTTP: true}]\nmirrors: [{name: team, source: %q, verify: [{keys: cosign.pub}]}]\n", address, address+"/team/*")
+	if err := os.WriteFile(filepath.Join(p.dir, "mirror.yaml"), []byte(mirror), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.refused(t, 3, "1 of 3 images were refused", p.landfall, "sync", "run", "-f", "mirror.yaml", "--data", "mirrored")
+	listed := p.run(t, p.landfall, "content", "ls", "--data", "mirrored")
+	if !strings.Contains(listed, "team/new:v1") || !strings.Contains(listed, "team/old:v1") || strings.Contains(listed, "team/none") {
+		t.Errorf("mirrored: %s", listed)
+	}
+	if out := p.run(t, p.landfall, "trust", "images", "--data", "mirrored"); strings.Count(out, "signed by key ") != 2 {
+		t.Errorf("the verdicts: %s", out)
+	}
 }

@@ -63,7 +63,7 @@ func newKiller(t *testing.T) *killer {
 		data:    filepath.Join(folder, "data"),
 		ledger:  newLedger(func() int64 { return clock.Add(1) }),
 		random:  random,
-		bundles: makeBundles(t, random, 4),
+		bundles: append(makeBundles(t, random, 4), makeMirrors(t, random, 2)...),
 	}
 	t.Cleanup(func() {
 		if k.site != nil {
@@ -160,7 +160,7 @@ func (k *killer) killCommand() error {
 	args := upkeepCommand(kind, k.data, false)
 	if kind == "import" {
 		b := k.bundles[k.random.IntN(len(k.bundles))]
-		d.changes, d.whole, args = b.changes, true, b.importCommand(k.data)
+		d, args = b.deed(false), b.importCommand(k.data)
 	}
 	err := k.ledger.doDeed(d, func() error { return killed(k.random, args) })
 	if errors.Is(err, errKilled) {

@@ -71,15 +71,10 @@ func (l *life) keep(ctx context.Context, kinds []string) error {
 	return nil
 }
 
-// land imports a bundle. Names of an import into a folder that nobody serves
-// become visible together.
+// land imports a bundle, or runs a mirror.
 func (l *life) land(ctx context.Context, i int) error {
 	b := l.bundles[i]
-	kind := "import"
-	if l.site != nil {
-		kind = "import into a running site"
-	}
-	d := &deed{kind: kind, changes: b.changes, whole: l.site == nil}
+	d := b.deed(l.site != nil)
 	return l.ledger.doDeed(d, func() error { return command(ctx, b.importCommand(l.data)...) })
 }
 
@@ -110,6 +105,8 @@ func (l *life) live(ctx context.Context) error {
 		func() error { return l.busy(16, l.landing(ctx, 0, 1)) },
 		l.end,
 		func() error { return l.land(ctx, 2) }, // all of it is new to the names
+		func() error { return l.land(ctx, 4) }, // a mirror
+		func() error { return l.land(ctx, 5) }, // another, of the same names
 		func() error { return l.land(ctx, 1) }, // and most of this is there
 		func() error { return l.keep(ctx, upkeep) },
 		l.begin,
@@ -120,7 +117,7 @@ func (l *life) live(ctx context.Context) error {
 		l.end,
 		func() error { return l.land(ctx, 3) },
 		l.begin,
-		func() error { return l.busy(16, l.landing(ctx, 2)) },
+		func() error { return l.busy(16, l.landing(ctx, 2, 4)) },
 	}
 	for i, step := range steps {
 		if err := step(); err != nil {
@@ -150,7 +147,7 @@ func recordLife(t *testing.T, random *rand.Rand) (*disk, *ledger) {
 	t.Helper()
 	d, path := newDisk(t)
 	dir := t.TempDir()
-	l := &life{data: filepath.Join(dir, "data"), ledger: newLedger(d.position), random: random, bundles: makeBundles(t, random, 4)}
+	l := &life{data: filepath.Join(dir, "data"), ledger: newLedger(d.position), random: random, bundles: append(makeBundles(t, random, 4), makeMirrors(t, random, 2)...)}
 	if err := mount(path, dir); err != nil {
 		t.Fatal(err)
 	}
