@@ -64,7 +64,7 @@ func Copy(ctx context.Context, dst Writer, src Reader, g *Graph, opts CopyOption
 	}
 	batch, err := batcher.Batch(ctx)
 	if err != nil {
-		return destinationError("", err)
+		return DestinationError("", err)
 	}
 	defer batch.Close()
 	if err := newCopier(batch, src, opts).copy(ctx, g); err != nil {
@@ -73,7 +73,7 @@ func Copy(ctx context.Context, dst Writer, src Reader, g *Graph, opts CopyOption
 	if opts.BeforeCommit != nil {
 		opts.BeforeCommit(batch)
 	}
-	return destinationError("", batch.Commit(ctx))
+	return DestinationError("", batch.Commit(ctx))
 }
 
 func newCopier(dst Writer, src Reader, opts CopyOptions) *copier {
@@ -134,7 +134,7 @@ func (c *copier) plan(ctx context.Context, g *Graph) ([]*transfer, error) {
 		}
 	}
 	if r, ok := c.dst.(Reserver); ok {
-		return needed, destinationError("", r.Reserve(ctx, bytes))
+		return needed, DestinationError("", r.Reserve(ctx, bytes))
 	}
 	return needed, nil
 }
@@ -155,7 +155,7 @@ func (c *copier) findMissing(ctx context.Context, all []*transfer) error {
 	for _, repository := range slices.Sorted(maps.Keys(wanted)) {
 		missing, err := c.missing(ctx, repository, wanted[repository])
 		if err != nil {
-			return destinationError(repository, err)
+			return DestinationError(repository, err)
 		}
 		for _, d := range missing {
 			t := byDigest[d.Digest]
@@ -193,7 +193,7 @@ func (c *copier) mountAny(ctx context.Context, t *transfer) error {
 	if mounted {
 		t.missing = t.missing[1:]
 	}
-	return destinationError(t.node.Descriptor.Digest.String(), err)
+	return DestinationError(t.node.Descriptor.Digest.String(), err)
 }
 
 // levels yields the manifests in groups, each naming only earlier groups.
@@ -227,7 +227,7 @@ func (c *copier) blob(ctx context.Context, t *transfer) error {
 	for _, repository := range t.missing {
 		mounted, err := c.mount(ctx, repository, have, d)
 		if err != nil {
-			return destinationError(repository+"@"+d.Digest.String(), err)
+			return DestinationError(repository+"@"+d.Digest.String(), err)
 		}
 		if !mounted {
 			if err := c.put(ctx, repository, t.node); err != nil {
@@ -270,7 +270,7 @@ func (c *copier) put(ctx context.Context, repository string, n *Node) error {
 	what := repository + "@" + n.Descriptor.Digest.String()
 	r, err := c.open(ctx, repository, n)
 	if err != nil {
-		return sourceError(what, err)
+		return SourceError(what, err)
 	}
 	defer r.Close()
 	counted := &countingReader{r: r, what: what, advanced: func(bytes int64) {
@@ -278,9 +278,9 @@ func (c *copier) put(ctx context.Context, repository string, n *Node) error {
 	}}
 	err = c.dst.PutBlob(ctx, repository, n.Descriptor, counted)
 	if errors.Is(err, ErrDigest) || errors.Is(err, ErrSize) {
-		return sourceError(what, err) // the writer proved it, the source sent it
+		return SourceError(what, err) // the writer proved it, the source sent it
 	}
-	return destinationError(what, err)
+	return DestinationError(what, err)
 }
 
 // open reads a blob from the repository, or from another one of the node's: a
@@ -309,7 +309,7 @@ func (c *copier) manifest(ctx context.Context, n *Node) error {
 			err = c.putManifest(ctx, ref, n)
 		}
 		if err != nil {
-			return destinationError(ref.String(), err)
+			return DestinationError(ref.String(), err)
 		}
 	}
 	c.done(n.Descriptor, moved)
@@ -322,7 +322,7 @@ func (c *copier) putManifest(ctx context.Context, ref Ref, n *Node) error {
 	if content == nil {
 		var err error
 		if _, content, err = c.src.Manifest(ctx, Ref{Repository: ref.Repository, Digest: n.Descriptor.Digest}); err != nil {
-			return sourceError(ref.String(), err)
+			return SourceError(ref.String(), err)
 		}
 	}
 	return c.dst.PutManifest(ctx, ref, n.Descriptor, content)
@@ -340,14 +340,14 @@ func (c *copier) names(ctx context.Context, g *Graph) error {
 			if namer, ok := c.dst.(Namer); ok {
 				ref := Ref{Repository: name.Ref.Repository, Digest: name.Descriptor.Digest}
 				if err := namer.PutName(ctx, ref); err != nil {
-					return destinationError(ref.String(), err)
+					return DestinationError(ref.String(), err)
 				}
 			}
 			continue
 		}
 		ref := Ref{Repository: name.Ref.Repository, Tag: name.Ref.Tag}
 		if err := c.putManifest(ctx, ref, nodes[name.Descriptor.Digest.String()]); err != nil {
-			return destinationError(ref.String(), err)
+			return DestinationError(ref.String(), err)
 		}
 	}
 	return nil
@@ -367,7 +367,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 		c.advanced(int64(n))
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = sourceError(c.what, err)
+		err = SourceError(c.what, err)
 	}
 	return n, err
 }

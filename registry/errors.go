@@ -50,8 +50,11 @@ func (e *CopyError) Error() string {
 }
 func (e *CopyError) Unwrap() error { return e.Err }
 
-func sourceError(what string, err error) error      { return copyError("source", what, err) }
-func destinationError(what string, err error) error { return copyError("destination", what, err) }
+// SourceError says that a copy failed over something at its source; nil for nil.
+func SourceError(what string, err error) error { return copyError("source", what, err) }
+
+// DestinationError says so of the destination.
+func DestinationError(what string, err error) error { return copyError("destination", what, err) }
 
 // copyError keeps the innermost side: a PutBlob that fails because the reader
 // that it was given failed is the source's failure.

@@ -57,7 +57,7 @@ func Summarize(ctx context.Context, src Reader, g *Graph) ([]Summary, error) {
 	for i, n := range g.Names {
 		var err error
 		if list[i], err = s.name(n); err != nil {
-			return nil, sourceError(n.Ref.String(), err)
+			return nil, SourceError(n.Ref.String(), err)
 		}
 	}
 	return list, nil

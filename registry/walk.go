@@ -123,10 +123,10 @@ type walker struct {
 func (w *walker) name(ctx context.Context, ref Ref) (Name, error) {
 	d, content, err := w.read(ctx, ref)
 	if err != nil {
-		return Name{}, sourceError(ref.String(), err)
+		return Name{}, SourceError(ref.String(), err)
 	}
 	if err := w.visit(ctx, ref.Repository, d, content); err != nil {
-		return Name{}, sourceError(ref.String(), err)
+		return Name{}, SourceError(ref.String(), err)
 	}
 	return Name{Ref: ref, Descriptor: Bare(d)}, nil
 }
@@ -148,7 +148,7 @@ func (w *walker) fits(ctx context.Context, n Name) error {
 		err = fmt.Errorf("%w: none of the platforms wanted (%s); the image is for %s",
 			ErrNotFound, platformList(w.opts.Platforms), PlatformString(*have))
 	}
-	return sourceError(n.Ref.String(), err)
+	return SourceError(n.Ref.String(), err)
 }
 
 func (w *walker) read(ctx context.Context, ref Ref) (Descriptor, []byte, error) {
@@ -206,7 +206,7 @@ func (w *walker) parse(ctx context.Context, repository string, d Descriptor, con
 		var err error
 		ref := Ref{Repository: repository, Digest: d.Digest}
 		if d, content, err = w.read(ctx, ref); err != nil {
-			return nil, sourceError(ref.String(), err)
+			return nil, SourceError(ref.String(), err)
 		}
 	}
 	m, err := ParseManifest(d.MediaType, content)

@@ -28,11 +28,11 @@ func (p *planner) deletions(ctx context.Context, c *chooser) ([]Deletion, error)
 	}
 	for repository, err := range lister.Repositories(ctx, "") {
 		if err != nil {
-			return nil, fmt.Errorf("delete: %w", destinationError("repositories", err))
+			return nil, fmt.Errorf("delete: %w", registry.DestinationError("repositories", err))
 		}
 		if from, ours := owned(c, repository); ours {
 			if err := d.look(ctx, lister, from, repository); err != nil {
-				return nil, fmt.Errorf("delete: %w", destinationError(repository, err))
+				return nil, fmt.Errorf("delete: %w", registry.DestinationError(repository, err))
 			}
 		}
 	}
@@ -116,7 +116,7 @@ func (d *deleter) gone(ctx context.Context, from registry.Ref) (reason string, e
 	case errors.Is(err, registry.ErrNotFound):
 		return "it is gone at the source", nil
 	case err != nil:
-		return "", sourceError(from.String(), err)
+		return "", registry.SourceError(from.String(), err)
 	}
 	return "", nil
 }

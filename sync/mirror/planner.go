@@ -217,10 +217,7 @@ func (p *planner) resolveAt(ctx context.Context, ref registry.Ref) (registry.Des
 	if errors.Is(err, registry.ErrNotFound) {
 		return registry.Descriptor{}, nil
 	}
-	if err != nil {
-		err = &registry.CopyError{Side: "destination", What: ref.String(), Err: err}
-	}
-	return d, err
+	return d, registry.DestinationError(ref.String(), err)
 }
 
 // sameChart compares archives: an index that is made anew dates its entries anew.

@@ -46,7 +46,7 @@ func (p *Plan) Run(ctx context.Context, cfg *config.File, dst registry.Writer, o
 	r := &runner{mover: m, plan: p, report: newReport(p, opts.Now())}
 	if reserver, ok := dst.(registry.Reserver); ok {
 		if err := reserver.Reserve(ctx, p.Bytes); err != nil {
-			return r.report, destinationError("", err)
+			return r.report, registry.DestinationError("", err)
 		}
 	}
 	opts.Progress(registry.Event{Kind: registry.Planned, Bytes: p.Bytes, Count: p.Blobs})
@@ -94,7 +94,7 @@ func (r *runner) image(ctx context.Context, i *Image) (moved digest.Digest, err 
 			return moved, err
 		}
 	}
-	return moved, destinationError(i.Destination, commit())
+	return moved, registry.DestinationError(i.Destination, commit())
 }
 
 // blobs brings all blobs of an image, and tries all before it fails.
@@ -135,7 +135,7 @@ func (r *runner) begin(ctx context.Context, i *Image) (dst registry.Writer, comm
 	}
 	batch, err := b.Batch(ctx)
 	if err != nil {
-		return nil, nil, nil, destinationError(i.Destination, err)
+		return nil, nil, nil, registry.DestinationError(i.Destination, err)
 	}
 	return batch, func() error {
 		v, judged := r.plan.verdicts[i.to.ByDigest(i.Digest)]
@@ -155,7 +155,7 @@ func (r *runner) manifest(ctx context.Context, dst registry.Writer, i *Image, n 
 			err = r.putManifest(ctx, dst, i, from, to, n)
 		}
 		if err != nil {
-			return destinationError(to.String(), err)
+			return registry.DestinationError(to.String(), err)
 		}
 	}
 	return nil
@@ -167,7 +167,7 @@ func (r *runner) putManifest(ctx context.Context, dst registry.Writer, i *Image,
 		ref := registry.Ref{Repository: from, Digest: n.Descriptor.Digest}
 		var err error
 		if _, content, err = i.source.Manifest(ctx, ref); err != nil {
-			return sourceError(ref.String(), err)
+			return registry.SourceError(ref.String(), err)
 		}
 	}
 	return dst.PutManifest(ctx, to, n.Descriptor, content)
@@ -178,7 +178,7 @@ func (r *runner) name(ctx context.Context, dst registry.Writer, i *Image, n regi
 	to := registry.Ref{Repository: i.repository(n.Ref.Repository), Tag: n.Ref.Tag}
 	for k := range i.graph.Manifests {
 		if node := &i.graph.Manifests[k]; node.Descriptor.Digest == n.Descriptor.Digest {
-			return destinationError(to.String(), r.putManifest(ctx, dst, i, n.Ref.Repository, to, node))
+			return registry.DestinationError(to.String(), r.putManifest(ctx, dst, i, n.Ref.Repository, to, node))
 		}
 	}
 	return fmt.Errorf("%s: %w: its manifest is not in the plan", to, registry.ErrIncomplete)

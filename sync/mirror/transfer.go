@@ -66,7 +66,7 @@ func (p *planner) present(ctx context.Context, wanted map[string][]registry.Desc
 	ask := func(ctx context.Context, repository string) error {
 		missing, err := p.missing(ctx, repository, wanted[repository])
 		if err != nil {
-			return &registry.CopyError{Side: "destination", What: repository, Err: err}
+			return registry.DestinationError(repository, err)
 		}
 		absent := map[digest.Digest]bool{}
 		for _, d := range missing {
@@ -120,7 +120,7 @@ func (p *planner) elsewhere(ctx context.Context) error {
 	case near:
 		missing, err := dst.MissingBlobs(ctx, unknown)
 		if err != nil {
-			return destinationError("", err)
+			return registry.DestinationError("", err)
 		}
 		for _, d := range unknown {
 			p.plan.transfers[d.Digest].anywhere = true
@@ -239,7 +239,7 @@ func (m *mover) mount(ctx context.Context, t *transfer, to string) (bool, error)
 	for _, from := range append(slices.Sorted(maps.Keys(t.have)), "") {
 		mounted, err := m.mounter.Mount(ctx, to, from, t.descriptor)
 		if mounted || err != nil {
-			return mounted, destinationError(to+"@"+t.descriptor.Digest.String(), err)
+			return mounted, registry.DestinationError(to+"@"+t.descriptor.Digest.String(), err)
 		}
 		if from != "" {
 			break // what it does not mount from one it does not from the next
@@ -262,7 +262,7 @@ func (m *mover) move(ctx context.Context, t *transfer, i *Image, from, to string
 		r, err := here.Blob(ctx, at, t.descriptor)
 		if err == nil {
 			defer r.Close()
-			return destinationError(to+"@"+t.descriptor.Digest.String(), m.dst.PutBlob(ctx, to, t.descriptor, r))
+			return registry.DestinationError(to+"@"+t.descriptor.Digest.String(), m.dst.PutBlob(ctx, to, t.descriptor, r))
 		}
 	}
 	link := m.links.of(i)
@@ -312,7 +312,7 @@ func (m *mover) put(ctx context.Context, t *transfer, i *Image, from, to string)
 		err := m.resumer.ResumeBlob(ctx, to, t.descriptor, func(offset int64) (io.ReadCloser, error) {
 			r, err := open(offset)
 			if err != nil {
-				return nil, sourceError(from+"@"+t.descriptor.Digest.String(), err)
+				return nil, registry.SourceError(from+"@"+t.descriptor.Digest.String(), err)
 			}
 			return &counted{ReadCloser: r, mover: m, of: t.descriptor, what: from}, nil
 		})
@@ -320,7 +320,7 @@ func (m *mover) put(ctx context.Context, t *transfer, i *Image, from, to string)
 	}
 	r, err := i.source.origin.Blob(ctx, from, t.descriptor)
 	if err != nil {
-		return sourceError(from+"@"+t.descriptor.Digest.String(), err)
+		return registry.SourceError(from+"@"+t.descriptor.Digest.String(), err)
 	}
 	defer r.Close()
 	return blame(what, m.dst.PutBlob(ctx, to, t.descriptor, &counted{ReadCloser: r, mover: m, of: t.descriptor, what: from}))
@@ -329,20 +329,9 @@ func (m *mover) put(ctx context.Context, t *transfer, i *Image, from, to string)
 // blame: the writer proves bytes, but it was the source that sent them.
 func blame(what string, err error) error {
 	if errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize) {
-		return sourceError(what, err)
+		return registry.SourceError(what, err)
 	}
-	return destinationError(what, err)
-}
-
-func sourceError(what string, err error) error      { return sideError("source", what, err) }
-func destinationError(what string, err error) error { return sideError("destination", what, err) }
-
-// sideError keeps the innermost side.
-func sideError(side, what string, err error) error {
-	if inner := (*registry.CopyError)(nil); err == nil || errors.As(err, &inner) {
-		return err
-	}
-	return &registry.CopyError{Side: side, What: what, Err: err}
+	return registry.DestinationError(what, err)
 }
 
 // counted reports progress and marks the errors of the source.
@@ -359,7 +348,7 @@ func (c *counted) Read(p []byte) (int, error) {
 		c.mover.opts.Progress(registry.Event{Kind: registry.Advanced, Descriptor: c.of, Bytes: int64(n)})
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = sourceError(c.what+"@"+c.of.Digest.String(), err)
+		err = registry.SourceError(c.what+"@"+c.of.Digest.String(), err)
 	}
 	return n, err
 }
