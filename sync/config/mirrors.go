@@ -49,7 +49,7 @@ func (p *parser) mirror(f strictyaml.Field) (m Mirror, err error) {
 	var onDemand bool
 	var refresh time.Duration
 	fields, err := parts(f,
-		text("name", &m.Name, parseName),
+		text("name", &m.Name, ParseName),
 		list("source", &m.Sources, p.source),
 		text("charts", &charts, p.charts),
 		list("only", &only, p.chartName),
@@ -108,7 +108,8 @@ func check(f strictyaml.Field, fields map[string]strictyaml.Field, m *Mirror) er
 	return nil
 }
 
-func parseName(text string) (string, error) {
+// ParseName accepts the names that mirrors can have.
+func ParseName(text string) (string, error) {
 	if len(text) > 64 || !helperPattern.MatchString(text) {
 		return "", errors.New("want lower-case letters, digits, and . _ - between them, at most 64")
 	}

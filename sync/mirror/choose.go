@@ -84,6 +84,8 @@ func (c *chooser) choose(ctx context.Context, up Upstream) {
 func (c *chooser) repositories(ctx context.Context, up Upstream) (list []string, err error) {
 	var errs []error
 	switch {
+	case c.lock != nil && !c.lock.knows(c.mirror.Name):
+		errs = append(errs, fmt.Errorf("%w: mirror %s is not in the lock: make it anew", registry.ErrInvalid, c.mirror.Name))
 	case c.lock != nil:
 		list = c.lock.repositories(c.mirror)
 	case c.mirror.Charts != nil:
@@ -176,7 +178,7 @@ func (c *chooser) named(repository string) bool {
 func (c *chooser) locked(repository string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, e := range c.lock.of(repository) {
+	for _, e := range c.lock.of(c.mirror.Name, repository) {
 		c.images = append(c.images, Image{from: registry.Ref{Repository: repository, Tag: e.tag}, Digest: e.digest})
 		c.have[repository] = append(c.have[repository], e.tag)
 	}

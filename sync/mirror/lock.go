@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,90 +23,105 @@ const maxLock = 64 << 20
 // lockVersion of the format:
 //
 //	version: 1
-//	images:
-//	  registry.example.com/team/app:v1: sha256:…
+//	mirrors:
+//	  team:
+//	    registry.example.com/team/app:v1: sha256:…
 //	beside:                                       # signatures and the like
 //	  registry.example.com/team/app:v1:
 //	    - sha256:…                                # referrers, by digest
 //	    - sha256-….sig@sha256:…                   # tags made from a digest
 const lockVersion = "1"
 
-// Lock is what tags stood for when it was made, and what belonged to them. Two
-// runs with one lock bring the same content, wherever the tags have moved.
+// Lock is what the tags that each mirror chose stood for when it was made, and what
+// belonged to them. Two runs with one lock bring the same content, wherever the tags
+// have moved.
 type Lock struct {
-	entries []lockEntry // by name
+	mirrors []string                // ascending
+	entries []lockEntry             // by mirror, repository and tag
+	beside  map[registry.Ref]beside // by name
 }
 
 type lockEntry struct {
-	repository, tag string
-	digest          digest.Digest
-	referrers       []digest.Digest
-	companions      []registry.Ref // tag and digest
+	mirror, repository, tag string
+	digest                  digest.Digest
 }
 
 func (e lockEntry) ref() registry.Ref {
 	return registry.Ref{Repository: e.repository, Tag: e.tag}
 }
 
+// beside is what belongs to an image without being named by it.
+type beside struct {
+	referrers  []digest.Digest
+	companions []registry.Ref // tag and digest
+}
+
 // Locked is the lock of a plan: of all images that could be found.
 func (p *Plan) Locked() *Lock {
-	l := &Lock{}
+	l := &Lock{beside: map[registry.Ref]beside{}}
+	for _, m := range p.Mirrors {
+		if !m.OnDemand {
+			l.mirrors = append(l.mirrors, m.Name)
+		}
+	}
 	for k := range p.Images {
 		i := &p.Images[k]
 		if i.Digest == "" || i.Action == Fail || i.Action == Refuse {
 			continue
 		}
-		e := lockEntry{repository: i.from.Repository, tag: i.from.Tag, digest: i.Digest}
+		l.entries = append(l.entries, lockEntry{i.Mirror, i.from.Repository, i.from.Tag, i.Digest})
 		if i.graph != nil {
-			e.beside(i.graph, i.from)
+			l.beside[i.from] = besideOf(i.graph, i.from)
 		}
-		l.entries = append(l.entries, e)
 	}
 	l.sort()
 	return l
 }
 
-// beside notes what came with an image without being named by it.
-func (e *lockEntry) beside(g *registry.Graph, image registry.Ref) {
+func besideOf(g *registry.Graph, image registry.Ref) (b beside) {
 	for _, n := range g.Names {
 		if n.Ref.Tag != image.Tag {
-			e.companions = append(e.companions, registry.Ref{Repository: n.Ref.Repository, Tag: n.Ref.Tag, Digest: n.Descriptor.Digest})
+			b.companions = append(b.companions, registry.Ref{Repository: n.Ref.Repository, Tag: n.Ref.Tag, Digest: n.Descriptor.Digest})
 		}
 	}
 	for _, n := range g.Manifests {
 		if n.Manifest.Subject != nil {
-			e.referrers = append(e.referrers, n.Descriptor.Digest)
+			b.referrers = append(b.referrers, n.Descriptor.Digest)
 		}
 	}
-	slices.Sort(e.referrers)
+	slices.Sort(b.referrers)
+	return b
 }
 
 func (l *Lock) sort() {
-	slices.SortFunc(l.entries, func(a, b lockEntry) int {
-		return cmp.Or(cmp.Compare(a.repository, b.repository), cmp.Compare(a.tag, b.tag))
-	})
-	l.entries = slices.CompactFunc(l.entries, func(a, b lockEntry) bool { return a.ref() == b.ref() })
+	slices.Sort(l.mirrors)
+	slices.SortFunc(l.entries, lockEntry.compare)
 }
 
-// of are the entries of a repository.
-func (l *Lock) of(repository string) (list []lockEntry) {
-	at, _ := l.find(registry.Ref{Repository: repository})
-	for ; at < len(l.entries) && l.entries[at].repository == repository; at++ {
-		list = append(list, l.entries[at])
+func (e lockEntry) compare(other lockEntry) int {
+	return cmp.Or(cmp.Compare(e.mirror, other.mirror), cmp.Compare(e.repository, other.repository), cmp.Compare(e.tag, other.tag))
+}
+
+// knows reports whether a mirror was there when the lock was made.
+func (l *Lock) knows(mirror string) bool { return slices.Contains(l.mirrors, mirror) }
+
+// of are the entries of a mirror's repository; of all its repositories when that is
+// empty.
+func (l *Lock) of(mirror, repository string) (list []lockEntry) {
+	at, _ := slices.BinarySearchFunc(l.entries, lockEntry{mirror: mirror, repository: repository}, lockEntry.compare)
+	for ; at < len(l.entries); at++ {
+		e := l.entries[at]
+		if e.mirror != mirror || repository != "" && e.repository != repository {
+			break
+		}
+		list = append(list, e)
 	}
 	return list
 }
 
-// find is where an entry is, or would be.
-func (l *Lock) find(ref registry.Ref) (at int, found bool) {
-	return slices.BinarySearchFunc(l.entries, ref, func(e lockEntry, ref registry.Ref) int {
-		return cmp.Or(cmp.Compare(e.repository, ref.Repository), cmp.Compare(e.tag, ref.Tag))
-	})
-}
-
-// repositories are those of the lock that a mirror means.
+// repositories are those of the lock that a mirror still means.
 func (l *Lock) repositories(m *config.Mirror) (list []string) {
-	for _, e := range l.entries {
+	for _, e := range l.of(m.Name, "") {
 		if m.Means(e.repository) {
 			list = append(list, e.repository)
 		}
@@ -113,20 +129,13 @@ func (l *Lock) repositories(m *config.Mirror) (list []string) {
 	return list
 }
 
-func (l *Lock) entry(ref registry.Ref) lockEntry {
-	if at, found := l.find(ref); found {
-		return l.entries[at]
-	}
-	return lockEntry{}
-}
-
 // companions are the names that go with an image.
-func (l *Lock) companions(image registry.Ref) []registry.Ref { return l.entry(image).companions }
+func (l *Lock) companions(image registry.Ref) []registry.Ref { return l.beside[image].companions }
 
 // referrer chooses what is tied to an image: what the lock has. Companions are
 // names of their own.
 func (l *Lock) referrer(image registry.Ref) func(registry.Descriptor) bool {
-	list := l.entry(image).referrers
+	list := l.beside[image].referrers
 	return func(d registry.Descriptor) bool { return d.Digest != "" && slices.Contains(list, d.Digest) }
 }
 
@@ -136,32 +145,41 @@ func (l *Lock) Len() int { return len(l.entries) }
 // Marshal is the form that ParseLock reads; the same lock is always the same bytes.
 func (l *Lock) Marshal() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "version: %s\nimages:\n", lockVersion)
-	if len(l.entries) == 0 {
-		b.Truncate(b.Len() - 1)
-		b.WriteString(" {}\n")
-	}
-	for _, e := range l.entries {
-		fmt.Fprintf(&b, "  %s: %s\n", e.ref(), e.digest)
+	fmt.Fprintf(&b, "version: %s\nmirrors:%s\n", lockVersion, unless(len(l.mirrors) > 0, " {}"))
+	for _, m := range l.mirrors {
+		entries := l.of(m, "")
+		fmt.Fprintf(&b, "  %s:%s\n", m, unless(len(entries) > 0, " {}"))
+		for _, e := range entries {
+			fmt.Fprintf(&b, "    %s: %s\n", e.ref(), e.digest)
+		}
 	}
 	began := false
-	for _, e := range l.entries {
-		if len(e.referrers)+len(e.companions) == 0 {
+	for _, image := range slices.SortedFunc(maps.Keys(l.beside), func(a, b registry.Ref) int { return cmp.Compare(a.String(), b.String()) }) {
+		at := l.beside[image]
+		if len(at.referrers)+len(at.companions) == 0 {
 			continue
 		}
 		if !began {
 			b.WriteString("beside:\n")
 			began = true
 		}
-		fmt.Fprintf(&b, "  %s:\n", e.ref())
-		for _, d := range e.referrers {
+		fmt.Fprintf(&b, "  %s:\n", image)
+		for _, d := range at.referrers {
 			fmt.Fprintf(&b, "    - %s\n", d)
 		}
-		for _, c := range e.companions {
+		for _, c := range at.companions {
 			fmt.Fprintf(&b, "    - %s@%s\n", c.Tag, c.Digest)
 		}
 	}
 	return b.Bytes()
+}
+
+// unless is a text, or nothing.
+func unless(not bool, text string) string {
+	if not {
+		return ""
+	}
+	return text
 }
 
 // Write writes the lock to a file, durably.
@@ -177,34 +195,28 @@ func ParseLock(name string, content []byte) (*Lock, error) {
 }
 
 func parseLock(content []byte) (*Lock, error) {
-	fields, err := strictyaml.ReadFields(content, maxLock, registry.ErrInvalid, lockVersion, "images", "beside")
+	fields, err := strictyaml.ReadFields(content, maxLock, registry.ErrInvalid, lockVersion, "mirrors", "beside")
 	if err != nil {
 		return nil, err
 	}
-	images, ok := fields["images"]
+	mirrors, ok := fields["mirrors"]
 	if !ok {
-		return nil, fmt.Errorf("%w: images is missing", registry.ErrInvalid)
+		return nil, fmt.Errorf("%w: mirrors is missing", registry.ErrInvalid)
 	}
-	entries, err := images.Entries()
+	entries, err := mirrors.Entries()
 	if err != nil {
 		return nil, err
 	}
-	l := &Lock{}
-	at := map[string]int{}
+	l := &Lock{beside: map[registry.Ref]beside{}}
+	names := map[string]bool{}
 	for _, e := range entries {
-		ref, err := parseLocked(e.Key)
-		if err != nil {
-			return nil, e.Value.Errorf("%v", err)
-		}
-		d, err := strictyaml.Text(e.Value, registry.ParseDigest)
-		if err != nil {
+		l.mirrors = append(l.mirrors, e.Key)
+		if err := l.parseMirror(e.Key, e.Value, names); err != nil {
 			return nil, err
 		}
-		at[e.Key] = len(l.entries)
-		l.entries = append(l.entries, lockEntry{repository: ref.Repository, tag: ref.Tag, digest: d})
 	}
 	if f, ok := fields["beside"]; ok {
-		if err := l.parseBeside(f, at); err != nil {
+		if err := l.parseBeside(f, names); err != nil {
 			return nil, err
 		}
 	}
@@ -212,27 +224,56 @@ func parseLock(content []byte) (*Lock, error) {
 	return l, nil
 }
 
-func (l *Lock) parseBeside(f strictyaml.Field, at map[string]int) error {
+// parseMirror reads what one mirror chose, and adds the names to those of all.
+func (l *Lock) parseMirror(mirror string, f strictyaml.Field, names map[string]bool) error {
+	if _, err := config.ParseName(mirror); err != nil {
+		return f.Errorf("%.80q: %v", mirror, err)
+	}
 	entries, err := f.Entries()
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		k, ok := at[e.Key]
-		if !ok {
-			return e.Value.Errorf("%.80q is not among the images", e.Key)
+		ref, err := parseLocked(e.Key)
+		if err != nil {
+			return e.Value.Errorf("%v", err)
 		}
-		list, err := strictyaml.List(e.Value, func(text string) (registry.Ref, error) { return parseBesideOne(l.entries[k].repository, text) })
+		d, err := strictyaml.Text(e.Value, registry.ParseDigest)
 		if err != nil {
 			return err
 		}
+		names[e.Key] = true
+		l.entries = append(l.entries, lockEntry{mirror, ref.Repository, ref.Tag, d})
+	}
+	return nil
+}
+
+func (l *Lock) parseBeside(f strictyaml.Field, names map[string]bool) error {
+	entries, err := f.Entries()
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !names[e.Key] {
+			return e.Value.Errorf("%.80q is not among the images", e.Key)
+		}
+		image, err := parseLocked(e.Key)
+		if err != nil {
+			return e.Value.Errorf("%v", err)
+		}
+		list, err := strictyaml.List(e.Value, func(text string) (registry.Ref, error) { return parseBesideOne(image.Repository, text) })
+		if err != nil {
+			return err
+		}
+		at := beside{}
 		for _, ref := range list {
 			if ref.Tag == "" {
-				l.entries[k].referrers = append(l.entries[k].referrers, ref.Digest)
+				at.referrers = append(at.referrers, ref.Digest)
 			} else {
-				l.entries[k].companions = append(l.entries[k].companions, ref)
+				at.companions = append(at.companions, ref)
 			}
 		}
+		l.beside[image] = at
 	}
 	return nil
 }

@@ -198,17 +198,33 @@ func TestLock(t *testing.T) {
 	}
 }
 
+// Each mirror gets what it chose, not what another chose of the same repository;
+// one that the lock does not know gets nothing.
+func TestLockOfSeveralMirrors(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, all+"  - {name: one, source: registry.example/team/tool, tags: {names: v2}, destination: one}\n")
+	k.up.AddImage(ref(registrytest.Tool, "v3"), ocispec.MediaTypeImageManifest, nil, k.up.Layer)
+	l := k.plan(mirror.Options{Locking: true}).Locked()
+	want := []string{"copied " + app.String(), "copied one/team/tool:v2", "copied " + tool.String(), "copied " + registrytest.Tool + ":v3"}
+	k.want(k.run(mirror.Options{Lock: l}), want...)
+	k.configure(all + "  - {name: other, source: registry.example/team/tool, destination: other}\n")
+	r := k.run(mirror.Options{Lock: l})
+	if !strings.Contains(r.Mirrors[1].Problem, "mirror other is not in the lock") || len(r.Images) != 3 || r.Err() == nil {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestBadLocks(t *testing.T) {
 	t.Parallel()
 	d := digest.FromString("x").String()
 	for text, want := range map[string]string{
-		"":                           "it is empty",
-		"version: 2":                 "not a version",
-		"version: 1":                 "images is missing",
-		"version: 1\nimages: {a: b}": "neither tag nor digest",
-		"version: 1\nimages: {'h.io/a:v1': latest}":                                               "digest",
-		"version: 1\nimages: {'h.io/a:v1': '" + d + "'}\nbeside: {'h.io/b:v1': ['" + d + "']}":    "not among the images",
-		"version: 1\nimages: {'h.io/a:v1': '" + d + "'}\nbeside: {'h.io/a:v1': ['v2@" + d + "']}": "not a tag that is made from a digest",
+		"":                                 "it is empty",
+		"version: 2":                       "not a version",
+		"version: 1":                       "mirrors is missing",
+		"version: 1\nmirrors: {m: {a: b}}": "neither tag nor digest",
+		"version: 1\nmirrors: {m: {'h.io/a:v1': latest}}":                                               "digest",
+		"version: 1\nmirrors: {m: {'h.io/a:v1': '" + d + "'}}\nbeside: {'h.io/b:v1': ['" + d + "']}":    "not among the images",
+		"version: 1\nmirrors: {m: {'h.io/a:v1': '" + d + "'}}\nbeside: {'h.io/a:v1': ['v2@" + d + "']}": "not a tag that is made from a digest",
 	} {
 		if _, err := mirror.ParseLock("lock.yaml", []byte(text)); err == nil || !errors.Is(err, registry.ErrInvalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
@@ -447,8 +463,8 @@ func TestGraph(t *testing.T) {
 
 func FuzzLock(f *testing.F) {
 	d := digest.FromString("x").String()
-	f.Add([]byte("version: 1\nimages: {'h.io/a:v1': '" + d + "'}\nbeside: {'h.io/a:v1': ['" + d + "']}"))
-	f.Add([]byte("version: 1\nimages: {}\n"))
+	f.Add([]byte("version: 1\nmirrors: {m: {'h.io/a:v1': '" + d + "'}}\nbeside: {'h.io/a:v1': ['" + d + "']}"))
+	f.Add([]byte("version: 1\nmirrors: {}\n"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		l, err := mirror.ParseLock("lock.yaml", content)
 		if err != nil {

@@ -94,13 +94,13 @@ func TestBadLock(t *testing.T) {
 	t.Parallel()
 	u := newUpstream(t, "ggcr", newContent(fresh()))
 	for text, words := range map[string]string{
-		"":                       "empty",
-		"version: 2\nimages: {}": "line 1, column 10",
-		"version: 1\nimages:\n  a.example/b:c: sha256:1":                                                   "line 3, column 18",
-		"version: 1\nimages:\n  a.example/b: sha256:" + strings.Repeat("a", 64):                            "line 3",
-		"version: 1\nimages: {}\nmore: x":                                                                  "more",
-		"version: 1\nimages: {}\nbeside:\n  a.example/b:c: [sha256:" + strings.Repeat("a", 64) + "]":       "line 4",
-		"version: 1\nimages:\n  a.example/b:c: sha256:" + strings.Repeat("a", 64) + "\n  a.example/b:c: x": "twice",
+		"":                        "empty",
+		"version: 2\nmirrors: {}": "line 1, column 10",
+		"version: 1\nmirrors:\n  m:\n    a.example/b:c: sha256:1":                                                     "line 4, column 20",
+		"version: 1\nmirrors:\n  m:\n    a.example/b: sha256:" + strings.Repeat("a", 64):                              "line 4",
+		"version: 1\nmirrors: {}\nmore: x":                                                                            "more",
+		"version: 1\nmirrors: {}\nbeside:\n  a.example/b:c: [sha256:" + strings.Repeat("a", 64) + "]":                 "line 4",
+		"version: 1\nmirrors:\n  m:\n    a.example/b:c: sha256:" + strings.Repeat("a", 64) + "\n    a.example/b:c: x": "twice",
 	} {
 		d := newStore(t)
 		r := d.sync(t, u.file(t), "--lock", writeFile(t, "mirror.lock", text))
