@@ -199,9 +199,11 @@ func newSyncPlan() *cobra.Command {
 			return err
 		}
 		if *f.asJSON {
-			return printJSON(c.OutOrStdout(), p)
+			err = printJSON(c.OutOrStdout(), p)
+		} else {
+			err = printPlan(c.OutOrStdout(), p)
 		}
-		return printPlan(c.OutOrStdout(), p)
+		return cmp.Or(err, p.Err())
 	}
 	return c
 }

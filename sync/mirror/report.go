@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -125,6 +126,30 @@ var ErrPartial = errors.New("not everything could be mirrored")
 
 func isAny(err error, list ...error) bool {
 	return slices.ContainsFunc(list, func(target error) bool { return errors.Is(err, target) })
+}
+
+// Err says what of the plan could not be found out; nil when all could.
+func (p *Plan) Err() error {
+	var first error
+	failed := p.Count(Fail)
+	for _, i := range p.Images {
+		if i.Action == Fail && first == nil {
+			first = i.err
+		}
+	}
+	for _, m := range p.Mirrors {
+		if m.err != nil {
+			failed++
+			first = cmp.Or(first, m.err)
+		}
+	}
+	switch {
+	case failed == 0:
+		return nil
+	case p.Count(Copy)+p.Count(Skip) == 0 && isAny(first, registry.ErrUnreachable, registry.ErrDenied):
+		return fmt.Errorf("nothing could be planned: %w", first)
+	}
+	return fmt.Errorf("%w: %d could not be planned", ErrPartial, failed)
 }
 
 // Err is what a run failed with: nil when all is level, what refused or broke it
