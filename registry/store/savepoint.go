@@ -119,7 +119,7 @@ func (s *Store) reopenUpload(ctx context.Context, id string) (*Upload, error) {
 		u.saved.written, written = u.saved.synced, synced
 	}
 	if of != "" {
-		err = u.reread(ctx, sameBoot)
+		err = u.keepAll(sameBoot)
 	} else {
 		err = u.resume(written)
 	}
@@ -130,10 +130,10 @@ func (s *Store) reopenUpload(ctx context.Context, id string) (*Upload, error) {
 	return u, nil
 }
 
-// reread takes a session of a blob that is known to what its file has, all of it
-// when the machine has not been restarted since. It reads the bytes again: what a
-// disk made of them must not become part of a blob.
-func (u *Upload) reread(ctx context.Context, all bool) error {
+// keepAll takes a session of a blob that is known to what its file has, all of it
+// when the machine has not been restarted since. Whoever goes on reads the bytes
+// again: what a disk made of them must not become part of a blob.
+func (u *Upload) keepAll(all bool) error {
 	info, err := u.file.Stat()
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func (u *Upload) reread(ctx context.Context, all bool) error {
 	}
 	u.saved = savepoint{}
 	u.size.Store(at)
-	return u.catchUp(ctx, u.algorithm)
+	return nil
 }
 
 // resume takes the session back to its savepoint, or to its beginning when it
