@@ -131,7 +131,7 @@ func (r *Registry) do(ctx context.Context, c *call, statuses ...int) (*http.Resp
 			}
 			return resp, err
 		}
-		resp, err := r.ask(briefly(ctx), c, statuses...)
+		resp, err := r.ask(Briefly(ctx), c, statuses...)
 		if err == nil && (resp.StatusCode != http.StatusNotFound || c.optional) || c.optional && errors.Is(err, registry.ErrNotFound) || ctx.Err() != nil {
 			return resp, err
 		}

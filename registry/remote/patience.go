@@ -39,8 +39,9 @@ type (
 // registry made of the first attempt is not known.
 func once(ctx context.Context) context.Context { return context.WithValue(ctx, onceKey{}, true) }
 
-// briefly marks requests for which there is another endpoint.
-func briefly(ctx context.Context) context.Context { return context.WithValue(ctx, brieflyKey{}, true) }
+// Briefly is a context for requests that have another way out: each is tried twice
+// at most.
+func Briefly(ctx context.Context) context.Context { return context.WithValue(ctx, brieflyKey{}, true) }
 
 // briefRetries is how many attempts an endpoint gets before the next is tried.
 const briefRetries = 2

@@ -9,6 +9,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/remote"
 	"github.com/landfall-dev/landfall/registry/retention"
 	"github.com/landfall-dev/landfall/registry/trust"
 )
@@ -102,6 +103,9 @@ func (u *Upstream) findTag(ctx context.Context, p place, tag string) (found, err
 		patience = 0
 	}
 	a, err := u.ask(ctx, &p, p.at(tag), patience, func(ctx context.Context) (answer, error) {
+		if patience > 0 {
+			ctx = remote.Briefly(ctx)
+		}
 		k, err := u.check(ctx, &p, tag)
 		return answer{known: k}, err
 	})
