@@ -251,6 +251,19 @@ func TestAttachedLater(t *testing.T) {
 	if s.settled(); !s.has(app, sbom) {
 		t.Error("it was not tried again")
 	}
+
+	// What is attached after that comes with a later pull.
+	late := o.referrer(team, one, ocispec.MediaTypeEmptyJSON)
+	s.later(defaultRefresh)
+	s.pull(app, "v1", 0)
+	if s.settled(); s.has(app, late) {
+		t.Error("it was asked for with every pull")
+	}
+	s.later(attachedFor)
+	s.pull(app, "v1", 0)
+	if s.settled(); !s.has(app, late) {
+		t.Error("what was attached later has not come")
+	}
 }
 
 // The names that wait for a root are bounded with the memory; what is forgotten is

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -38,13 +39,18 @@ func (u *Upstream) want(p *place, k *known, here bool) {
 	}
 }
 
+// attachedFor is for how long nobody asks what else was attached to an image since:
+// images are signed, and scanned, after they were pulled first.
+const attachedFor = time.Hour
+
 // lacks reports whether there is something to bring of a manifest that the site has:
 // names; or what is attached to it, unless it is itself in an attached bundle only.
 func (u *Upstream) lacks(l *landing, k *known) bool {
 	var named, due bool
 	u.memory.locked(func() {
 		named = len(l.root.names) > 0
-		due = !k.attached && u.now().Sub(k.tried) >= l.place.refresh()
+		since := u.now().Sub(k.tried)
+		due = since >= attachedFor || !k.attached && since >= l.place.refresh()
 	})
 	if named || !due || l.place.mirrors[0].Referrers.None || u.link(l.place) != nil {
 		return named
