@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/landfall-dev/landfall/test/faultproxy"
 )
@@ -77,6 +78,7 @@ var faults = []fault{
 	{name: "blob: cut after each third", outcome: ends, rules: []rule{onBlob(0, faultproxy.Cut(third))}, ranges: 2},
 	{name: "blob: cut every time, at once", outcome: spares, rules: []rule{onBlob(0, faultproxy.Cut(0))}, words: "EOF"},
 	{name: "blob: stalls once", outcome: ends, rules: []rule{onBlob(1, faultproxy.Stall(third))}, lines: []string{"timeout: 1s"}, ranges: 1},
+	{name: "blob: slower than its timeout", outcome: ends, rules: []rule{onBlob(0, faultproxy.Rate(500_000))}, lines: []string{"timeout: 1s"}},
 	{name: "blob: a bit is flipped once", outcome: either, rules: []rule{onBlob(1, faultproxy.Flip(third))}, words: "digest"},
 	{name: "blob: a bit is flipped every time", outcome: spares, rules: []rule{onBlob(0, faultproxy.Flip(third))}, words: "digest"},
 	{name: "blob: cut, then a bit is flipped", outcome: either, rules: []rule{onBlob(1, faultproxy.Cut(third)), onBlob(1, faultproxy.Flip(1))}, words: "digest", ranges: 1},
@@ -91,6 +93,7 @@ var faults = []fault{
 	{name: "blob: 404", outcome: spares, rules: []rule{onBlob(0, faultproxy.Answer(404))}, words: "404"},
 	{name: "blob: 403", outcome: spares, rules: []rule{onBlob(0, faultproxy.Answer(403))}, words: "403"},
 	{name: "blob: elsewhere", outcome: ends, rules: []rule{elsewhere}, extra: -victimSize},
+	{name: "HEAD is slow", outcome: ends, rules: []rule{onAll(faultproxy.SlowHead("", 300*time.Millisecond))}},
 	{name: "HEAD is refused", outcome: ends, rules: []rule{onAll(faultproxy.RefuseHead(""))}},
 	{name: "no referrers API", outcome: ends, rules: []rule{onAll(faultproxy.NoReferrers())}},
 	{name: "manifest: 404", outcome: spares, rules: []rule{onManifest("", 0, faultproxy.Answer(404))}, words: "404"},
