@@ -61,6 +61,7 @@ type Deleted struct {
 	Error  string        `json:"error,omitempty"` // why it is there still
 }
 
+// newReport has a result for each image of the plan, in its order.
 func newReport(p *Plan, now time.Time) *Report {
 	r := &Report{Started: now.UTC(), Mirrors: p.Mirrors, Images: []Result{}, Deleted: []Deleted{}, Planned: p.Bytes}
 	states := map[Action]State{Copy: Unbegun, Skip: Present, Refuse: Refused, Fail: Failed, Defer: Deferred}
@@ -76,16 +77,6 @@ func newReport(p *Plan, now time.Time) *Report {
 
 // Nothing is the report of a plan of which nothing can be carried out.
 func Nothing(p *Plan) *Report { return newReport(p, p.Made) }
-
-// result is that of a copied image; names are unique among them.
-func (r *Report) result(destination string) *Result {
-	for k := range r.Images {
-		if r.Images[k].Destination == destination && r.Images[k].State == Unbegun {
-			return &r.Images[k]
-		}
-	}
-	panic("an image that is not in the plan: " + destination)
-}
 
 func (r *Report) end(now time.Time) { r.Seconds = elapsed(r.Started, now).Seconds() }
 

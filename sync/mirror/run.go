@@ -50,19 +50,19 @@ func (p *Plan) Run(ctx context.Context, cfg *config.File, dst registry.Writer, o
 		}
 	}
 	opts.Progress(registry.Event{Kind: registry.Planned, Bytes: p.Bytes, Count: p.Blobs})
-	var list []*Image
+	var numbers []int
 	for k := range p.Images {
-		if i := &p.Images[k]; i.Action == Copy {
-			list = append(list, i)
+		if p.Images[k].Action == Copy {
+			numbers = append(numbers, k)
 		}
 	}
 	// More images than blobs at once: one that waits for its last must not idle the rest.
-	err := parallel.Do(ctx, 2*opts.Jobs, list, func(ctx context.Context, i *Image) error {
-		moved, err := r.image(ctx, i)
+	err := parallel.Do(ctx, 2*opts.Jobs, numbers, func(ctx context.Context, k int) error {
+		moved, err := r.image(ctx, &p.Images[k])
 		if err != nil && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		r.note(i, moved, err)
+		r.note(&r.report.Images[k], moved, err)
 		return nil
 	})
 	if err == nil {
@@ -198,10 +198,9 @@ func (r *runner) moved(ctx context.Context, i *Image) digest.Digest {
 }
 
 // note puts the end of an image into the report.
-func (r *runner) note(i *Image, moved digest.Digest, err error) {
+func (r *runner) note(res *Result, moved digest.Digest, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	res := r.report.result(i.Destination)
 	res.Moved, res.ran = moved, true
 	shut := (*closedError)(nil)
 	switch {
