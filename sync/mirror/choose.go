@@ -200,10 +200,10 @@ func (c *chooser) dated(ctx context.Context, repository string, tags []string) (
 				return nil
 			}
 			created, d, err := c.created(ctx, images[i].from)
-			images[i].Digest, young[i] = d, created.After(t.After(c.now))
 			if errors.Is(err, registry.ErrNotFound) {
-				return nil // it is told when the image is had
+				return nil // that is told of the image
 			}
+			images[i].Digest, young[i] = d, created.After(t.After(c.now))
 			return err
 		}); err != nil {
 			return nil, err

@@ -2,7 +2,9 @@ package mirror_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"iter"
 	"testing"
 	"time"
 
@@ -66,5 +68,23 @@ func TestChoosesByAgeAndVersion(t *testing.T) {
 		}
 		t.Log(tags)
 		k.want(k.run(opts), lines...)
+	}
+}
+
+// ghostly lists a tag that is not there.
+type ghostly struct{ *upstream }
+
+func (g ghostly) Tags(_ context.Context, _, after string) iter.Seq2[string, error] {
+	return registry.Names([]string{"ghost", "v2"}, after)
+}
+
+// What a list promises and nobody has is told of, also where its age would count.
+func TestTellsOfWhatIsListedOnly(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "mirrors:\n  - {name: team, source: "+registrytest.Tool+", tags: {newerThan: 60d}}\n")
+	p, err := mirror.MakePlan(t.Context(), k.cfg, ghostly{k.up}, k.dst, mirror.Options{})
+	k.must(err)
+	if len(p.Images) != 1 || p.Images[0].Action != mirror.Fail || p.Images[0].Destination != registrytest.Tool+":ghost" {
+		t.Errorf("%+v", p.Images)
 	}
 }
