@@ -128,13 +128,23 @@ func (s *source) Blob(ctx context.Context, repository string, d registry.Descrip
 	return r, err
 }
 
-// Tags implements registry.Lister.
+// Tags implements registry.Lister. Each walk asks, so that nothing is copied.
 func (s *source) Tags(ctx context.Context, repository, after string) iter.Seq2[string, error] {
 	tags, err := s.list(ctx, repository)
 	if err != nil {
 		return registry.NoNames(err)
 	}
-	return registry.Names(slices.Clone(tags), after)
+	at, found := slices.BinarySearch(tags, after)
+	if found {
+		at++
+	}
+	return func(yield func(string, error) bool) {
+		for _, tag := range tags[at:] {
+			if !yield(tag, nil) {
+				return
+			}
+		}
+	}
 }
 
 // Repositories makes a source a registry.Lister, which a walk asks for tags only.
