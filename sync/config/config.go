@@ -171,12 +171,12 @@ func (t Tags) After(now time.Time) time.Time {
 	return t.NewerThan
 }
 
-// Newest are those of the tags that latest leaves, in ascending order of version.
+// Newest are those of the tags that latest leaves, in no order.
 func (t Tags) Newest(tags []string) []string {
-	tags = slices.SortedFunc(slices.Values(tags), version.Compare)
 	if t.Latest == 0 || len(tags) <= t.Latest {
 		return tags
 	}
+	tags = slices.SortedFunc(slices.Values(tags), version.Compare)
 	return tags[len(tags)-t.Latest:]
 }
 

@@ -215,10 +215,16 @@ func (c *chooser) dated(ctx context.Context, repository string, tags []string) (
 			left = append(left, tag)
 		}
 	}
-	newest := t.Newest(left)
-	return slices.DeleteFunc(images, func(i Image) bool {
-		return !slices.Contains(t.Names, i.from.Tag) && !slices.Contains(newest, i.from.Tag)
-	}), nil
+	taken := set(append(t.Newest(left), t.Names...))
+	return slices.DeleteFunc(images, func(i Image) bool { return !taken[i.from.Tag] }), nil
+}
+
+func set(list []string) map[string]bool {
+	in := make(map[string]bool, len(list))
+	for _, s := range list {
+		in[s] = true
+	}
+	return in
 }
 
 // created is when an image was made, by what it says itself: its annotation, or

@@ -22,7 +22,10 @@ func (p *planner) deletions(ctx context.Context, c *chooser) ([]Deletion, error)
 	if _, deletes := p.dst.(registry.Deleter); !ok || !deletes {
 		return nil, errors.New("delete: the destination cannot list or delete")
 	}
-	d := &deleter{planner: p, found: c, chosen: map[registry.Ref]bool{}}
+	d := &deleter{planner: p, found: c, sources: map[string]string{}, chosen: map[registry.Ref]bool{}}
+	for source := range c.have {
+		d.sources[registry.RepositoryPath(m.To.Repository(source))] = source
+	}
 	for _, i := range c.images {
 		d.chosen[registry.Ref{Repository: m.To.Repository(i.from.Repository), Tag: i.from.Tag}] = true
 	}
@@ -30,7 +33,7 @@ func (p *planner) deletions(ctx context.Context, c *chooser) ([]Deletion, error)
 		if err != nil {
 			return nil, fmt.Errorf("delete: %w", registry.DestinationError("repositories", err))
 		}
-		if from, ours := owned(c, repository); ours {
+		if from, ours := d.owned(repository); ours {
 			if err := d.look(ctx, lister, from, repository); err != nil {
 				return nil, fmt.Errorf("delete: %w", registry.DestinationError(repository, err))
 			}
@@ -46,23 +49,23 @@ func (p *planner) deletions(ctx context.Context, c *chooser) ([]Deletion, error)
 type deleter struct {
 	planner      *planner
 	found        *chooser
+	sources      map[string]string     // of the repositories that were looked at, by path at the destination
 	chosen       map[registry.Ref]bool // at the destination
 	total, going int
 	list         []Deletion
 }
 
 // owned finds the repository of the source that one of the destination stands for.
-func owned(c *chooser, repository string) (from string, ok bool) {
-	for source := range c.have {
-		if registry.RepositoryPath(c.mirror.To.Repository(source)) == registry.RepositoryPath(repository) {
-			return source, true
-		}
+func (d *deleter) owned(repository string) (from string, ok bool) {
+	if from, ok := d.sources[registry.RepositoryPath(repository)]; ok {
+		return from, true
 	}
-	if c.mirror.Charts != nil {
+	m := d.found.mirror
+	if m.Charts != nil {
 		return "", false
 	}
-	for _, s := range c.mirror.Sources {
-		if from, ok := c.mirror.To.Source(s.Host, repository); ok && s.Match(from) {
+	for _, s := range m.Sources {
+		if from, ok := m.To.Source(s.Host, repository); ok && s.Match(from) {
 			return from, true
 		}
 	}
@@ -83,19 +86,19 @@ func (d *deleter) look(ctx context.Context, lister registry.Lister, from, reposi
 		}
 	}
 	d.total += len(tags)
-	kept := d.newest(m, repository, tags)
+	kept, there := d.newest(m, repository, tags), set(d.found.have[from])
 	var gone []Deletion
 	for _, tag := range tags {
 		ref := registry.Ref{Repository: repository, Tag: tag}
 		reason := ""
 		switch {
 		case d.chosen[ref]:
-		case m.Delete.Gone && !slices.Contains(d.found.have[from], tag):
+		case m.Delete.Gone && !there[tag]:
 			var err error
 			if reason, err = d.gone(ctx, registry.Ref{Repository: from, Tag: tag}); err != nil {
 				return err
 			}
-		case m.Delete.Keep > 0 && !slices.Contains(kept, tag):
+		case m.Delete.Keep > 0 && !kept[tag]:
 			reason = fmt.Sprintf("not among the newest %d", m.Delete.Keep)
 		}
 		if reason != "" {
@@ -122,9 +125,9 @@ func (d *deleter) gone(ctx context.Context, from registry.Ref) (reason string, e
 }
 
 // newest are the tags that keep leaves, with those that are about to come.
-func (d *deleter) newest(m *config.Mirror, repository string, tags []string) []string {
+func (d *deleter) newest(m *config.Mirror, repository string, tags []string) map[string]bool {
 	if m.Delete.Keep == 0 {
-		return tags
+		return nil
 	}
 	all := slices.Clone(tags)
 	for ref := range d.chosen {
@@ -133,7 +136,7 @@ func (d *deleter) newest(m *config.Mirror, repository string, tags []string) []s
 		}
 	}
 	slices.Sort(all)
-	return config.Tags{Latest: m.Delete.Keep}.Newest(slices.Compact(all))
+	return set(config.Tags{Latest: m.Delete.Keep}.Newest(slices.Compact(all)))
 }
 
 // add takes tags with their signatures, unless another tag stands for the same.
