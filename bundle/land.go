@@ -21,12 +21,6 @@ type Site interface {
 	TrustState(ctx context.Context) (trust.State, error)
 }
 
-// Rememberer is a registry.Batch of a site, which remembers with its names what
-// the bundle changes there.
-type Rememberer interface {
-	Remember(change func(trust.State) trust.State, images []trust.ImageVerdict)
-}
-
 // LandOptions say how a bundle lands.
 type LandOptions struct {
 	Keys     []trust.Key // when there are any, only their signatures count
@@ -81,7 +75,7 @@ func Admit(ctx context.Context, site Site, r *Reader, opts LandOptions) (*Admiss
 // the channel is, if dst is the site itself.
 func (a *Admission) Land(ctx context.Context, dst registry.Writer, opts registry.CopyOptions) error {
 	opts.BeforeCommit = func(b registry.Batch) {
-		if r, ok := b.(Rememberer); ok {
+		if r, ok := b.(trust.Rememberer); ok {
 			r.Remember(a.Verdict.Apply, a.images)
 		}
 	}

@@ -194,8 +194,7 @@ func (b *batch) flushManifests(ctx context.Context) error {
 	return b.store.putManifests(ctx, b.store.db.WriteSoon, group)
 }
 
-// Remember makes Commit change the trust state, and note what was found out about
-// images, in one step with the names.
+// Remember implements trust.Rememberer.
 func (b *batch) Remember(change func(trust.State) trust.State, images []trust.ImageVerdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -217,10 +216,12 @@ func (b *batch) Commit(ctx context.Context) error {
 				return named(t.ref.String(), err)
 			}
 		}
-		if b.change == nil {
-			return nil
+		if b.change != nil {
+			if err := changeDocument(ctx, tx, trustStateDocument, b.change); err != nil {
+				return err
+			}
 		}
-		return cmp.Or(changeDocument(ctx, tx, trustStateDocument, b.change), putImageVerdicts(ctx, tx, b.images))
+		return putImageVerdicts(ctx, tx, b.images)
 	})
 	b.store.cache.forget(keys...)
 	if err == nil {

@@ -108,6 +108,7 @@ var (
 	_ registry.Deleter  = (*Store)(nil)
 	_ registry.Batcher  = (*Store)(nil)
 	_ registry.Resumer  = (*Store)(nil)
+	_ trust.Rememberer  = (*batch)(nil)
 	_ registry.Checker  = (*batch)(nil)
 	_ registry.Reserver = (*batch)(nil)
 )

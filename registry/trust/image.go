@@ -164,6 +164,13 @@ type ImageVerdict struct {
 	Problems   []string      `json:"problems,omitempty"` // of signatures that do not count
 }
 
+// Rememberer is a registry.Batch of a site: it remembers, in one step with the names
+// that it commits, how the state changes and what was found out about images. A nil
+// change is none.
+type Rememberer interface {
+	Remember(change func(State) State, images []ImageVerdict)
+}
+
 // Refused says why the rule does not let the image in; nil when it does.
 func (v *ImageVerdict) Refused(r *ImageRule) error {
 	if v.Verified || !r.Require {

@@ -17,12 +17,6 @@ import (
 	"github.com/landfall-dev/landfall/sync/config"
 )
 
-// rememberer is a registry.Batch of a site, which remembers verdicts about images
-// with their names.
-type rememberer interface {
-	Remember(change func(trust.State) trust.State, images []trust.ImageVerdict)
-}
-
 // runner carries a plan out.
 type runner struct {
 	*mover
@@ -139,8 +133,8 @@ func (r *runner) begin(ctx context.Context, i *Image) (dst registry.Writer, comm
 	}
 	return batch, func() error {
 		v, judged := r.plan.verdicts[i.to.ByDigest(i.Digest)]
-		if re, ok := batch.(rememberer); ok && judged {
-			re.Remember(func(s trust.State) trust.State { return s }, []trust.ImageVerdict{v})
+		if re, ok := batch.(trust.Rememberer); ok && judged {
+			re.Remember(nil, []trust.ImageVerdict{v})
 		}
 		return batch.Commit(ctx)
 	}, func() { batch.Close() }, nil

@@ -191,13 +191,11 @@ func (u *Upstream) name(ctx context.Context, l *landing, g *registry.Graph, src 
 
 // remember lets the site note what was found out about an image.
 func (u *Upstream) remember(b registry.Batch, root *known) {
-	r, ok := b.(interface {
-		Remember(change func(trust.State) trust.State, images []trust.ImageVerdict)
-	})
+	r, ok := b.(trust.Rememberer)
 	var verdicts []trust.ImageVerdict
 	u.memory.locked(func() { verdicts = slices.Clone(root.verdicts) })
 	if ok && len(verdicts) > 0 {
-		r.Remember(func(s trust.State) trust.State { return s }, verdicts)
+		r.Remember(nil, verdicts)
 	}
 }
 
