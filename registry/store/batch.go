@@ -29,7 +29,8 @@ const (
 type batch struct {
 	store    *Store
 	release  func()     // lets the leases of this batch end
-	settling sync.Mutex // held while a group is on its way from waiting into the database
+	settling sync.Mutex // held while a group is on its way from waiting into the database; protects failed
+	failed   error      // of a group: its blobs are gone, and nothing that needs them can follow
 
 	mu        sync.Mutex // protects the fields below
 	waiting   map[digest.Digest]*waiting
@@ -124,6 +125,9 @@ func (b *batch) Reserve(ctx context.Context, bytes int64) error { return b.store
 func (b *batch) flushBlobs(ctx context.Context) error {
 	b.settling.Lock()
 	defer b.settling.Unlock()
+	if b.failed != nil {
+		return b.failed
+	}
 	ctx = context.WithoutCancel(ctx) // whole as they are, they are worth keeping
 	b.mu.Lock()
 	group := b.waiting
@@ -146,9 +150,9 @@ func (b *batch) flushBlobs(ctx context.Context) error {
 		}
 	}()
 	if err := b.store.land(ctx, arrivals, links...); err != nil {
-		return fmt.Errorf("blobs: %w", registry.DiskError(err))
+		b.failed = fmt.Errorf("blobs: %w", registry.DiskError(err))
 	}
-	return nil
+	return b.failed
 }
 
 // PutManifest implements registry.Writer. A tag waits for Commit.

@@ -125,3 +125,26 @@ func TestQuotaOfTheSameTwice(t *testing.T) {
 	k.blob("team/a", text)
 	k.blob("team/a", strings.Repeat("c", 450))
 }
+
+// What a group of blobs failed with is what the batch fails with, whichever
+// manifest is tried next.
+func TestBatchFailsWithItsFirstReason(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Options{})
+	k.must(k.SetPolicy(t.Context(), []byte("version: 1\nquotas:\n- {prefix: '', size: 10B}\n")))
+	b, err := k.Batch(t.Context())
+	k.must(err)
+	defer b.Close()
+	for _, text := range []string{"a config of an image", "a layer of an image"} {
+		k.must(b.PutBlob(t.Context(), "a/b", layerOf(text), strings.NewReader(text)))
+	}
+	d, content := imageOf(nil, "a config of an image", "a layer of an image")
+	for range 2 {
+		if err := b.PutManifest(t.Context(), at("a/b", d), d, content); !errors.Is(err, registry.ErrNoSpace) {
+			t.Error(err)
+		}
+	}
+	if err := b.Commit(t.Context()); !errors.Is(err, registry.ErrNoSpace) {
+		t.Error(err)
+	}
+}
