@@ -277,7 +277,7 @@ func (c *copier) put(ctx context.Context, repository string, n *Node) error {
 		c.opts.Progress(Event{Kind: Advanced, Descriptor: n.Descriptor, Bytes: bytes})
 	}}
 	err = c.dst.PutBlob(ctx, repository, n.Descriptor, counted)
-	if errors.Is(err, ErrDigest) || errors.Is(err, ErrSize) {
+	if WrongBytes(err) {
 		return SourceError(what, err) // the writer proved it, the source sent it
 	}
 	return DestinationError(what, err)

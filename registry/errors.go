@@ -68,6 +68,10 @@ func copyError(side, what string, err error) error {
 	return &CopyError{Side: side, What: what, Err: err}
 }
 
+// WrongBytes reports whether an error says that bytes were not those of their
+// descriptor.
+func WrongBytes(err error) bool { return errors.Is(err, ErrDigest) || errors.Is(err, ErrSize) }
+
 // DiskError marks an error of the operating system that means a full disk or
 // an exhausted quota as ErrNoSpace; others it returns as they are.
 func DiskError(err error) error {

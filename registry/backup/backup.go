@@ -212,7 +212,7 @@ func (t *transfer) bring(ctx context.Context, blobs []registry.Descriptor) error
 				t.moved += d.Size
 			}
 		}
-		if errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize) || errors.Is(err, syscall.EIO) {
+		if errors.Is(err, registry.ErrNotFound) || registry.WrongBytes(err) || errors.Is(err, syscall.EIO) {
 			t.unproven = append(t.unproven, Unproven{d.Digest, strings.TrimPrefix(err.Error(), d.Digest.String()+": ")})
 			return nil
 		}

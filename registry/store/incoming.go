@@ -80,7 +80,7 @@ func (s *Store) uploadOf(ctx context.Context, repository string, d registry.Desc
 func (s *Store) ResumeBlob(ctx context.Context, repository string, d registry.Descriptor, from func(offset int64) (io.ReadCloser, error)) error {
 	if d.Size < resumedFrom {
 		err := s.putFrom(ctx, repository, d, from)
-		if wrong(err) {
+		if registry.WrongBytes(err) {
 			err = s.putFrom(ctx, repository, d, from)
 		}
 		return err
@@ -114,7 +114,7 @@ func (s *Store) putFrom(ctx context.Context, repository string, d registry.Descr
 // Fill brings what is missing. Nothing of it counts before all is proven.
 func (in *Incoming) Fill(ctx context.Context, from func(offset int64) (io.ReadCloser, error)) error {
 	err := in.fill(ctx, from)
-	if wrong(err) { // a piece of it, or what was kept: once more from the start
+	if registry.WrongBytes(err) { // a piece of it, or what was kept: once more from the start
 		if err = in.restart(ctx); err == nil {
 			err = in.fill(ctx, from)
 		}
@@ -140,17 +140,13 @@ func (in *Incoming) restart(ctx context.Context) error {
 	return nil
 }
 
-func wrong(err error) bool {
-	return errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize)
-}
-
 // fill forgets what turned out wrong.
 func (in *Incoming) fill(ctx context.Context, from func(offset int64) (io.ReadCloser, error)) error {
 	err := in.append(ctx, from)
 	if err == nil {
 		err = in.commit(ctx)
 	}
-	if wrong(err) {
+	if registry.WrongBytes(err) {
 		return errors.Join(err, in.session().Cancel(context.WithoutCancel(ctx)))
 	}
 	return err

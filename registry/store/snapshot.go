@@ -77,7 +77,7 @@ type suspectReader struct {
 
 func (r *suspectReader) Read(p []byte) (int, error) {
 	n, err := r.proven.Read(p)
-	if errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize) || errors.Is(err, syscall.EIO) {
+	if registry.WrongBytes(err) || errors.Is(err, syscall.EIO) {
 		_, quarantineErr := r.store.quarantine(r.ctx, r.digest, r.file, withoutPath(err))
 		err = errors.Join(err, quarantineErr)
 	}

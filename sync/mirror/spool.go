@@ -53,7 +53,7 @@ func newSpool(dst registry.Writer, folder string) *spool {
 func (s *spool) ResumeBlob(ctx context.Context, repository string, d registry.Descriptor, from func(int64) (io.ReadCloser, error)) error {
 	if d.Size < spooledFrom {
 		err := s.stream(ctx, repository, d, from, nil)
-		if errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize) {
+		if registry.WrongBytes(err) {
 			err = s.stream(ctx, repository, d, from, nil)
 		}
 		return err
@@ -70,12 +70,12 @@ func (s *spool) ResumeBlob(ctx context.Context, repository string, d registry.De
 		return s.stream(ctx, repository, d, from, nil)
 	}
 	err = s.stream(ctx, repository, d, from, f)
-	if wrong := errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize); wrong {
+	if registry.WrongBytes(err) {
 		if truncErr := f.Truncate(0); truncErr == nil {
 			err = s.stream(ctx, repository, d, from, f)
 		}
 	}
-	if err == nil || errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize) {
+	if err == nil || registry.WrongBytes(err) {
 		os.Remove(path)
 	}
 	return err

@@ -153,7 +153,7 @@ func (m *mover) put(ctx context.Context, t *transfer, i *Image, from, to string)
 
 // blame: the writer proves bytes, but it was the source that sent them.
 func blame(what string, err error) error {
-	if errors.Is(err, registry.ErrDigest) || errors.Is(err, registry.ErrSize) {
+	if registry.WrongBytes(err) {
 		return registry.SourceError(what, err)
 	}
 	return registry.DestinationError(what, err)
