@@ -100,9 +100,9 @@ func split(s string) (Ref, error) {
 // NormalizeRepository completes a repository name as Docker does and checks
 // its grammar: "nginx" is "docker.io/library/nginx".
 func NormalizeRepository(s string) (string, error) {
-	host, path, ok := strings.Cut(s, "/")
-	if !ok || !looksLikeHost(host) {
-		host, path = dockerHub, s
+	host, path, ok := CutHost(s)
+	if !ok {
+		host = dockerHub
 	}
 	if host == "index.docker.io" || host == "registry-1.docker.io" {
 		host = dockerHub
@@ -119,7 +119,7 @@ func checkRepository(name string) error {
 		return fmt.Errorf("%w: repository name longer than %d bytes", ErrInvalid, maxRepository)
 	}
 	path := name
-	if host, rest, ok := strings.Cut(name, "/"); ok && looksLikeHost(host) {
+	if host, rest, ok := CutHost(name); ok {
 		if !hostPattern.MatchString(host) {
 			return fmt.Errorf("%w: host %q", ErrInvalid, host)
 		}
@@ -129,6 +129,16 @@ func checkRepository(name string) error {
 		return fmt.Errorf("%w: repository %q (lower case letters, digits, and . _ - between them)", ErrInvalid, path)
 	}
 	return nil
+}
+
+// CutHost splits a repository's full name behind its host, as Docker does; a name
+// without one is all path.
+func CutHost(repository string) (host, path string, ok bool) {
+	host, path, ok = strings.Cut(repository, "/")
+	if !ok || !looksLikeHost(host) {
+		return "", repository, false
+	}
+	return host, path, true
 }
 
 // looksLikeHost is Docker's rule for the first component of a reference.

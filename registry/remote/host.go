@@ -213,8 +213,8 @@ const socketHost = "localhost"
 func (r *Registry) target(repository string) (target, error) {
 	t := target{host: r.server, path: registry.RepositoryPath(repository)}
 	if r.server == nil {
-		name, path, ok := strings.Cut(repository, "/")
-		if !ok || !isHost(name) {
+		name, path, ok := registry.CutHost(repository)
+		if !ok {
 			return target{}, fmt.Errorf("%s: %w: the name has no host to dial, and no server is set", repository, registry.ErrInvalid)
 		}
 		var err error
@@ -227,9 +227,4 @@ func (r *Registry) target(repository string) (target, error) {
 		return target{}, fmt.Errorf("%s: %w: %q is not a repository name (lower case letters, digits, and . _ - between them)", repository, registry.ErrInvalid, t.path)
 	}
 	return t, nil
-}
-
-// isHost is Docker's rule for the first component of a name.
-func isHost(s string) bool {
-	return strings.ContainsAny(s, ".:") || s == "localhost" || strings.ToLower(s) != s
 }

@@ -209,7 +209,7 @@ func (d Destination) Repository(source string) string {
 	if d.KeepHost {
 		return d.Prefix + "/" + registry.RepositoryPath(source)
 	}
-	_, path, _ := cutHost(source)
+	_, path, _ := registry.CutHost(source)
 	return d.Prefix + "/" + path
 }
 

@@ -116,15 +116,6 @@ func ParseName(text string) (string, error) {
 	return text, nil
 }
 
-// cutHost splits a full name behind its host.
-func cutHost(repository string) (host, path string, ok bool) {
-	host, path, ok = strings.Cut(repository, "/")
-	if !ok || !strings.ContainsAny(host, ".:") && host != "localhost" && strings.ToLower(host) == host {
-		return "", repository, false
-	}
-	return host, path, true
-}
-
 // source completes single names as Docker does; globs have to have a host.
 func (p *parser) source(text string) (s Source, err error) {
 	if !strings.Contains(text, "*") {
@@ -134,11 +125,11 @@ func (p *parser) source(text string) (s Source, err error) {
 		if s.Name, err = registry.NormalizeRepository(text); err != nil {
 			return s, err
 		}
-		s.Host, _, _ = cutHost(s.Name)
+		s.Host, _, _ = registry.CutHost(s.Name)
 		return s, nil
 	}
 	var ok bool
-	if s.Host, _, ok = cutHost(text); !ok || strings.Contains(s.Host, "*") {
+	if s.Host, _, ok = registry.CutHost(text); !ok || strings.Contains(s.Host, "*") {
 		return s, errors.New("a glob begins with one host, like registry.example.com/team/*")
 	}
 	g, err := p.compiler.Glob(text, checkRepository)

@@ -196,7 +196,7 @@ func (p *parser) path(text string) (string, error) {
 // parseHost wants what stands before the first slash of a name.
 func parseHost(text string) (string, error) {
 	ref, err := registry.ParseName(text + "/a:0")
-	if host, _, ok := cutHost(ref.Repository); err != nil || !ok || host != text {
+	if host, _, ok := registry.CutHost(ref.Repository); err != nil || !ok || host != text {
 		return "", errors.New("want a host as in names, like registry.example.com or 10.0.0.5:5000")
 	}
 	return text, nil
