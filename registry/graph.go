@@ -148,9 +148,9 @@ func PlatformString(p Platform) string {
 	return s
 }
 
-// buildkitSubject is the annotation with which BuildKit ties an attestation
+// AttestationSubject is the annotation with which BuildKit ties an attestation
 // manifest to the image beside it in an index.
-const buildkitSubject = "vnd.docker.reference.digest"
+const AttestationSubject = "vnd.docker.reference.digest"
 
 // SelectChildren is what of an index a platform choice carries: matching
 // children, children without a platform, attestations of what is carried. No
@@ -162,12 +162,12 @@ func SelectChildren(children []Descriptor, platforms []Platform) []Descriptor {
 	chosen := map[digest.Digest]bool{}
 	for _, c := range children {
 		if c.Platform == nil || slices.ContainsFunc(platforms, func(p Platform) bool { return matches(p, *c.Platform) }) {
-			chosen[c.Digest] = c.Annotations[buildkitSubject] == ""
+			chosen[c.Digest] = c.Annotations[AttestationSubject] == ""
 		}
 	}
 	var selected []Descriptor
 	for _, c := range children {
-		if chosen[c.Digest] || chosen[digest.Digest(c.Annotations[buildkitSubject])] {
+		if chosen[c.Digest] || chosen[digest.Digest(c.Annotations[AttestationSubject])] {
 			selected = append(selected, c)
 		}
 	}

@@ -199,9 +199,6 @@ func (u *Upstream) remember(b registry.Batch, root *known) {
 	}
 }
 
-// buildkitSubject ties an attestation to the image beside it in an index.
-const buildkitSubject = "vnd.docker.reference.digest"
-
 // unwanted are the children of the indexes on the way that nobody asked for.
 // Attestations in an index are of what is attached to the images.
 func (u *Upstream) unwanted(l *landing, attestations bool) map[digest.Digest]bool {
@@ -212,7 +209,7 @@ func (u *Upstream) unwanted(l *landing, attestations bool) map[digest.Digest]boo
 			continue
 		}
 		for _, c := range k.manifest.Children {
-			attests := attestations && l.wanted[digest.Digest(c.Annotations[buildkitSubject])]
+			attests := attestations && l.wanted[digest.Digest(c.Annotations[registry.AttestationSubject])]
 			hidden[c.Digest] = hidden[c.Digest] || !l.wanted[c.Digest] && !attests
 		}
 	}
