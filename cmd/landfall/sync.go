@@ -192,6 +192,4 @@ func printMirrors(w io.Writer, list []mirror.Chosen) {
 	}
 }
 
-func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "; ") }
-
 var _ mirror.Destination = (*store.Store)(nil)

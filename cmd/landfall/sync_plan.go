@@ -49,7 +49,7 @@ func printPlan(w io.Writer, p *mirror.Plan) error {
 		if i.Action == mirror.Copy {
 			bytes = units.Bytes(i.Bytes)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", i.Mirror, i.Destination, i.Action, bytes, short(i.Digest), oneLine(i.Reason))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", i.Mirror, i.Destination, i.Action, bytes, short(i.Digest), i.Reason)
 	}
 	for _, d := range p.Deletions {
 		fmt.Fprintf(t, "%s\t%s\tdelete\t-\t%s\t%s\n", d.Mirror, d.Name, short(d.Digest), d.Reason)

@@ -83,7 +83,7 @@ type Deletion struct {
 
 // fail makes an image one that cannot be had, for a reason.
 func (i *Image) fail(err error) {
-	i.Action, i.err, i.Reason, i.graph = Fail, err, err.Error(), nil
+	i.Action, i.err, i.Reason, i.graph = Fail, err, oneLine(err), nil
 	if errors.Is(err, registry.ErrUntrusted) {
 		i.Action = Refuse
 	}

@@ -92,7 +92,7 @@ func (p *planner) mirror(ctx context.Context, m *config.Mirror) {
 		c.errs = append(c.errs, err)
 	}
 	if chosen.err = errors.Join(c.errs...); chosen.err != nil {
-		chosen.Problem = strings.ReplaceAll(chosen.err.Error(), "\n", "; ")
+		chosen.Problem = oneLine(chosen.err)
 	}
 }
 
