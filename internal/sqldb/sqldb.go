@@ -53,7 +53,10 @@ func Open(ctx context.Context, path string, migrations fs.FS) (*DB, error) {
 		(*c.to).SetMaxOpenConns(c.conns)
 		(*c.to).SetMaxIdleConns(c.conns)
 	}
-	if err := db.migrate(ctx, migrations); err != nil {
+	if err := db.migrate(ctx, goose.DefaultTablename, migrations); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %w", db.translate(err)), db.Close())
+	}
+	if err := db.countWrites(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %w", db.translate(err)), db.Close())
 	}
 	return db, nil
@@ -72,15 +75,28 @@ func keepPrivate(path string) {
 	}
 }
 
-func (db *DB) migrate(ctx context.Context, migrations fs.FS) error {
-	p, err := goose.NewProvider(goose.DialectSQLite3, db.full, migrations)
+// Migrate brings the tables of another owner up to date, whose migrations are
+// counted by themselves under its name.
+func (db *DB) Migrate(ctx context.Context, owner string, migrations fs.FS) error {
+	db.writing.Lock()
+	defer db.writing.Unlock()
+	if err := db.migrate(ctx, "goose_"+owner, migrations); err != nil {
+		return fmt.Errorf("tables of %s: %w", owner, db.translate(err))
+	}
+	return nil
+}
+
+func (db *DB) migrate(ctx context.Context, table string, migrations fs.FS) error {
+	p, err := goose.NewProvider(goose.DialectSQLite3, db.full, migrations, goose.WithTableName(table))
 	if err != nil {
 		return err
 	}
-	if _, err = p.Up(ctx); err != nil {
-		return err
-	}
-	_, err = db.full.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS sqldb_writes (n INTEGER NOT NULL)`)
+	_, err = p.Up(ctx)
+	return err
+}
+
+func (db *DB) countWrites(ctx context.Context) error {
+	_, err := db.full.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS sqldb_writes (n INTEGER NOT NULL)`)
 	if err == nil {
 		_, err = db.full.ExecContext(ctx, `INSERT INTO sqldb_writes SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM sqldb_writes)`)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/opencontainers/go-digest"
@@ -36,7 +37,7 @@ func (s *Store) Snapshot(ctx context.Context) (io.ReadCloser, error) {
 		return nil, named("snapshot", err)
 	}
 	path := filepath.Join(dir, Database)
-	err = s.db.Snapshot(ctx, path, pruned...)
+	err = s.db.Snapshot(ctx, path, slices.Concat(pruned, s.tables.pruned())...)
 	var f *os.File
 	if err == nil {
 		f, err = os.Open(path)

@@ -91,6 +91,7 @@ type Store struct {
 	stop       context.CancelFunc
 	recounted  chan struct{} // closed when blobs and rows agree again
 	incomplete atomic.Bool   // they do not, yet
+	tables     tables
 
 	uploadsMu  sync.Mutex         // protects the fields below
 	uploads    map[string]*Upload // sessions that were used since the start
