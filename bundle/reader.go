@@ -29,6 +29,7 @@ type Reader struct {
 	source io.ReaderAt
 	file   *os.File        // nil when the source is somebody else's
 	direct *durable.Source // the source again, for payloads that are read once
+	closer io.Closer       // nil when the source is somebody else's
 
 	signed     []byte // the header's bytes
 	signatures []trust.Signature
@@ -54,6 +55,12 @@ func Open(path string) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	return OpenFile(path, f)
+}
+
+// OpenFile is Open for a file that is open already, under any name for messages.
+// It is the reader's now, and closed when it is none.
+func OpenFile(path string, f *os.File) (*Reader, error) {
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = fmt.Errorf("%s: %w: not a regular file", path, ErrFormat)
@@ -66,8 +73,36 @@ func Open(path string) (*Reader, error) {
 		f.Close()
 		return nil, err
 	}
-	r.file = f
-	r.direct = durable.NewSource(f)
+	r.useFile(f, f)
+	return r, nil
+}
+
+// useFile reads payloads from a file; closer ends it.
+func (r *Reader) useFile(f *os.File, closer io.Closer) {
+	r.file, r.direct, r.closer = f, durable.NewSource(f), closer
+}
+
+// Medium is a file that is reached in its own way, like one on a drive.
+type Medium interface {
+	io.ReaderAt
+	io.Closer
+	Name() string // for messages
+	Size() int64  // bytes
+	OS() *os.File // the file itself; nil when it is read without the kernel's help
+}
+
+// OpenMedium is Open for what is on a medium. It is the reader's now, and closed
+// when it is none.
+func OpenMedium(m Medium) (*Reader, error) {
+	r, err := NewReader(m.Name(), m, m.Size())
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	r.closer = m
+	if f := m.OS(); f != nil {
+		r.useFile(f, m)
+	}
 	return r, nil
 }
 
@@ -232,6 +267,9 @@ func (r *Reader) lookUps() {
 // Header is what the bundle says of itself. It must not be changed.
 func (r *Reader) Header() *Header { return r.header }
 
+// Attachable reports whether blobs can be read from a file, by OpenBlob.
+func (r *Reader) Attachable() bool { return r.file != nil }
+
 // OpenBlob opens the bundle's file anew for the caller, who can read a blob there
 // from offset on; its headers are proven, its bytes are not. ErrNotFound for
 // what is not carried.
@@ -256,10 +294,13 @@ func (r *Reader) Graph() *registry.Graph { return r.graph }
 
 // Close closes the file.
 func (r *Reader) Close() error {
-	if r.file == nil {
+	if r.closer == nil {
 		return nil
 	}
-	return errors.Join(r.direct.Close(), r.file.Close())
+	if r.direct == nil {
+		return r.closer.Close()
+	}
+	return errors.Join(r.direct.Close(), r.closer.Close())
 }
 
 // Resolve implements registry.Reader.

@@ -1,55 +1,70 @@
-// Package ui is the site's face: what the appliance answers on its address.
-// So far that is the registry, the management API and one plain page; the Local UI
-// will be mounted beside them.
+// Package ui is the site's face: what the appliance answers on its addresses, and
+// the appliance itself, put together of its parts. Appliance is that; Server is how
+// it answers: the registry below /v2/, the management API below /api/v1/, the Local
+// UI at /.
 package ui
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"iter"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/distribution/distribution/v3/registry/auth"
+
 	"github.com/landfall-dev/landfall/registry/attach"
 	"github.com/landfall-dev/landfall/registry/engine"
 	"github.com/landfall-dev/landfall/registry/store"
-	"github.com/landfall-dev/landfall/ui/api"
-	"github.com/landfall-dev/landfall/ui/landing"
-	"github.com/landfall-dev/landfall/ui/mirroring"
 	"github.com/landfall-dev/landfall/ui/observe"
+	"github.com/landfall-dev/landfall/ui/web"
 )
 
-// Options of a Server. The zero value is the default.
+// Options of a Server. The zero value serves the registry and a page.
 type Options struct {
 	// Log gets what clients are not told, and one line for each request at
 	// debug level. Nil for silence.
 	Log *slog.Logger
 	// LogRequests raises the lines of requests to info level.
 	LogRequests bool
-	// Landing lands bundles, and View is what it attaches them to; nil: bundles
-	// are not landed here, and nothing is attached.
-	Landing *landing.Landing
-	View    *attach.View
-	// Mirroring runs mirrors; nil: that is not offered.
-	Mirroring *mirroring.Mirroring
+	// View is the store with what is attached to it; nil: nothing is.
+	View *attach.View
 	// Upstream brings what is pulled and not here; nil: nobody does. It stays the
 	// caller's to close, after Serve has returned.
 	Upstream engine.Upstream
 	// Traces gets a span for each request. Nil for none. It stays the caller's
 	// to close, after Serve has returned.
 	Traces *observe.Traces
+	// Guard says who may do what; nil: everybody may do everything.
+	Guard *Guard
+	// Manage has the handlers of what is managed, by their patterns.
+	Manage map[string]http.Handler
+}
+
+// Guard is how a Server learns who sends a request and what they may do.
+type Guard struct {
+	// Identify wraps all that is managed, Registry what is below /v2/: they put who
+	// it is into the request's context, and refuse credentials that do not count.
+	Identify, Registry func(http.Handler) http.Handler
+	// Access decides about requests to the registry.
+	Access auth.AccessController
+	// Metrics answers a request of /metrics that may not be, and says so.
+	Metrics func(w http.ResponseWriter, r *http.Request) (refused bool)
+	// ConnContext learns from a connection who is on its other side.
+	ConnContext func(ctx context.Context, c net.Conn) context.Context
+	// Open are the handlers of who is not known yet, by their patterns.
+	Open map[string]http.Handler
 }
 
 // Server serves one store. It speaks HTTP/1.1 only: HTTP/2 takes the zero-copy
 // path away from blob reads.
 type Server struct {
-	http    http.Server
-	running sync.WaitGroup // requests under way: the store must outlive them
+	http     http.Server
+	observer *observe.Observer
+	running  sync.WaitGroup // requests under way: the store must outlive them
 }
 
 // shutdownGrace is how long requests may go on after the end was asked for.
@@ -63,12 +78,11 @@ func NewServer(s *store.Store, opts Options) *Server {
 		log = slog.New(slog.DiscardHandler)
 	}
 	log = observe.WithRequests(log)
-	observer := observe.New(observe.Options{Log: log, LogRequests: opts.LogRequests, Source: s, Traces: opts.Traces})
-	ending := make(chan struct{})
-	handler := observer.Wrap(newMux(s, opts, log, observer, ending))
+	server := &Server{}
+	server.observer = observe.New(observe.Options{Log: log, LogRequests: opts.LogRequests, Source: s, Traces: opts.Traces})
+	handler := server.observer.Wrap(newMux(s, opts, log, server.observer))
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	server := &Server{}
 	server.http = http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			server.running.Add(1)
@@ -81,26 +95,55 @@ func NewServer(s *store.Store, opts Options) *Server {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	server.http.RegisterOnShutdown(func() { close(ending) })
+	if opts.Guard != nil {
+		server.http.ConnContext = opts.Guard.ConnContext
+	}
 	return server
 }
 
+// OnEnding has a function called, once, when the server begins to end: what lasts
+// as long as the server is to end then.
+func (s *Server) OnEnding(do func()) { s.http.RegisterOnShutdown(sync.OnceFunc(do)) }
+
+// Metrics answers for a listener of its own.
+func (s *Server) Metrics() http.Handler { return s.observer.Metrics() }
+
 // newMux is everything that the site answers.
-func newMux(s *store.Store, opts Options, log *slog.Logger, observer *observe.Observer, ending <-chan struct{}) *http.ServeMux {
+func newMux(s *store.Store, opts Options, log *slog.Logger, observer *observe.Observer) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("/v2/", engine.New(s, engine.Options{Log: log, View: opts.View, Upstream: opts.Upstream}))
-	management := api.Options{Ending: ending}
-	if opts.Landing != nil { // a nil Landing is no nil Lander
-		management.Lander = opts.Landing
+	guard := opts.Guard
+	if guard == nil {
+		same := func(next http.Handler) http.Handler { return next }
+		guard = &Guard{Identify: same, Registry: same, Metrics: func(http.ResponseWriter, *http.Request) bool { return false }}
 	}
-	if opts.Mirroring != nil {
-		management.Mirrors = opts.Mirroring
+	mux.Handle("/v2/", guard.Registry(engine.New(s, engine.Options{Log: log, View: opts.View, Upstream: opts.Upstream, Access: guard.Access})))
+	for pattern, handler := range opts.Manage {
+		mux.Handle(pattern, secured(guard.Identify(handler)))
 	}
-	mux.Handle("/api/v1/", api.Handler(s, management))
-	mux.Handle("GET /metrics", observer.Metrics())
+	for pattern, handler := range guard.Open {
+		mux.Handle(pattern, secured(handler))
+	}
+	metrics := observer.Metrics()
+	mux.Handle("GET /metrics", guard.Identify(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !guard.Metrics(w, r) {
+			metrics.ServeHTTP(w, r)
+		}
+	})))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { page(w, r, s) })
+	mux.Handle("/", secured(web.Handler()))
 	return mux
+}
+
+// secured adds the headers that keep browsers from guessing, framing and telling.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Serve answers on all listeners until ctx ends, then lets running requests
@@ -134,47 +177,4 @@ func unlessClosed(err error) error {
 		return nil
 	}
 	return err
-}
-
-// pageNames bounds the plain page.
-const pageNames = 200
-
-// page says what this address is and lists what it holds.
-func page(w http.ResponseWriter, r *http.Request, s *store.Store) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprintf(w, "Landfall\n\nThis is the site's registry. Pull from it with any OCI client:\n\n")
-	shown := 0
-	for name, err := range names(r.Context(), s) {
-		if err != nil || shown == pageNames {
-			fmt.Fprintln(w, "  … (landfall content ls shows all)")
-			return
-		}
-		fmt.Fprintf(w, "  %s/%s\n", r.Host, name)
-		shown++
-	}
-	if shown == 0 {
-		fmt.Fprintln(w, "  nothing yet: landfall bundle import FILE brings content")
-	}
-}
-
-// names yields what can be pulled: tags, and repositories without any.
-func names(ctx context.Context, s *store.Store) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		for repository, err := range s.RepositoryPaths(ctx, "") {
-			if err != nil {
-				yield("", err)
-				return
-			}
-			tagged := false
-			for tag, err := range s.Tags(ctx, repository, "") {
-				tagged = true
-				if !yield(repository+":"+tag, err) {
-					return
-				}
-			}
-			if !tagged && !yield(repository+"@<digest>", nil) {
-				return
-			}
-		}
-	}
 }

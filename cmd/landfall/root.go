@@ -49,6 +49,8 @@ func newRoot() *cobra.Command {
 		group("trust", "Say whose bundles a site lets in", newTrustPolicy(), newTrustState(), newTrustImages(), newTrustRotate()),
 		group("sync", "Keep a site, a registry or a bundle level with its sources", newSyncPlan(), newSyncRun(), newSyncSchema(),
 			newSyncLs(), newSyncRuns(), newSyncStart(), newSyncCancel()),
+		group("audit", "See and prove who changed what at a site", newAuditLs(), newAuditExport(), newAuditVerify()),
+		group("config", "See and check how an appliance is set up", newConfigShow(), newConfigCheck(), newConfigSchema()),
 		newReceipt(),
 		newDoctor(),
 		newNodeConfig(),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -100,6 +101,7 @@ func TestScripts(t *testing.T) {
 			"await":    await,
 			"newer":    newer,
 			"hold":     hold,
+			"sql":      execSQL,
 		},
 	})
 }
@@ -170,6 +172,18 @@ func hold(ts *testscript.TestScript, _ bool, args []string) {
 	s, err := store.Open(context.Background(), ts.MkAbs(args[0]), store.Options{})
 	ts.Check(err)
 	ts.Defer(func() { s.Close() })
+}
+
+// execSQL DIR STATEMENTS changes the database of a store that nobody has open.
+func execSQL(ts *testscript.TestScript, negated bool, args []string) {
+	db, err := sql.Open("sqlite", filepath.Join(ts.MkAbs(args[0]), store.Database))
+	ts.Check(err)
+	defer db.Close()
+	if _, err = db.Exec(args[1]); negated && err == nil {
+		ts.Fatalf("%s: done", args[1])
+	} else if !negated {
+		ts.Check(err)
+	}
 }
 
 // newer FILE makes a bundle one of format version 3, with a right checksum.

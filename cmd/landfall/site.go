@@ -112,6 +112,11 @@ func (f *siteFlags) find(ctx context.Context) (s *store.Store, server string, er
 			return nil, server, nil
 		} // else it is an import, not an appliance
 	}
+	if err == nil {
+		if err = recordChanges(ctx, s, localActor()); err != nil {
+			return nil, "", errors.Join(err, s.Close())
+		}
+	}
 	return s, "", err
 }
 

@@ -91,8 +91,8 @@ func printMirrorList(w io.Writer, list mirroring.Listing) error {
 // mirrorState also names the run.
 func mirrorState(m mirroring.Status) string {
 	switch {
-	case m.Run > 0:
-		return fmt.Sprintf("%s (run %d)", m.State, m.Run)
+	case m.Run != "":
+		return fmt.Sprintf("%s (run %s)", m.State, m.Run)
 	case m.Offline:
 		return "offline"
 	case m.OnDemand:

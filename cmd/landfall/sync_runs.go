@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,26 +15,27 @@ import (
 	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/sync/mirror"
 	"github.com/landfall-dev/landfall/ui/api"
+	"github.com/landfall-dev/landfall/ui/jobs"
 	"github.com/landfall-dev/landfall/ui/mirroring"
 )
 
 func newSyncRuns() *cobra.Command {
-	var before int64
+	var before string
 	var limit int
 	c := &cobra.Command{
 		Use:   "runs [ID]",
 		Short: "List what runs of mirrors did, or say what one changed",
-		Long: "List the runs of an appliance's mirrors, the newest first, or say what the run of an ID changed. The last 200\n" +
-			"runs are remembered, in the store: its history can be read when no appliance runs.",
+		Long: "List the runs of an appliance's mirrors, the newest first, or say what the run of an ID changed. They are\n" +
+			"remembered in the store: the history can be read when no appliance runs.",
 		Args: cobra.MaximumNArgs(1),
 	}
 	flags := addSiteFlags(c)
-	c.Flags().Int64Var(&before, "before", 0, "only runs before the one of this `ID`")
+	c.Flags().StringVar(&before, "before", "", "only runs before the one of this `ID`")
 	c.Flags().IntVar(&limit, "limit", 50, "at most so many")
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
-		if before < 0 || limit < 1 || limit > 200 {
-			return usageError{fmt.Errorf("want --limit 1 to 200, and an ID for --before")}
+		if limit < 1 || limit > 200 {
+			return usageError{fmt.Errorf("want --limit 1 to 200")}
 		}
 		runs, end, err := flags.history(c.Context())
 		if err != nil {
@@ -67,8 +67,11 @@ func (f *siteFlags) history(ctx context.Context) (runs api.MirrorRuns, end func(
 		return nil, nil, err
 	}
 	if local != nil {
-		history, err := mirroring.OpenHistory(ctx, local)
-		return history, local.Close, err
+		pool, err := jobs.New(ctx, local, jobs.Options{})
+		if err != nil {
+			return nil, nil, errors.Join(err, local.Close())
+		}
+		return mirroring.NewHistory(pool), local.Close, nil
 	}
 	client, err := api.NewClient(api.ClientOptions{Server: server, CAFile: f.ca})
 	if err != nil {
@@ -77,19 +80,7 @@ func (f *siteFlags) history(ctx context.Context) (runs api.MirrorRuns, end func(
 	return client.Mirrors(), client.Close, nil
 }
 
-func parseRunID(text string) (int64, error) {
-	id, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || id < 1 {
-		return 0, usageError{fmt.Errorf("%q: want the ID of a run; 'landfall sync runs' lists them", text)}
-	}
-	return id, nil
-}
-
-func showRun(c *cobra.Command, runs api.MirrorRuns, text string, asJSON bool) error {
-	id, err := parseRunID(text)
-	if err != nil {
-		return err
-	}
+func showRun(c *cobra.Command, runs api.MirrorRuns, id string, asJSON bool) error {
 	run, err := runs.Run(c.Context(), id)
 	if err != nil {
 		return err
@@ -103,7 +94,7 @@ func showRun(c *cobra.Command, runs api.MirrorRuns, text string, asJSON bool) er
 
 // describeRun is one line.
 func describeRun(r mirroring.Run) string {
-	text := fmt.Sprintf("run %d of %s (%s): %s", r.ID, strings.Join(r.Mirrors, ", "), r.Trigger, r.State)
+	text := fmt.Sprintf("run %s of %s (%s): %s", r.ID, strings.Join(r.Mirrors, ", "), r.Trigger, r.State)
 	switch p := r.Progress; {
 	case p != nil && p.Images > 0:
 		text += fmt.Sprintf(", %d of %d images, %s of %s", p.Copied, p.Images, units.Bytes(p.Moved), units.Bytes(p.Planned))
@@ -137,7 +128,7 @@ func printRuns(w io.Writer, list []mirroring.Run) error {
 			sum := r.Outcome.Total()
 			counts = fmt.Sprintf("%d\t%d\t%d\t%d\t%s", sum.Copied, sum.Present, sum.Refused+sum.Failed+sum.Deferred+sum.Unbegun, sum.Deleted, units.Bytes(r.Outcome.Moved))
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, clock(&r.Started), took, r.Trigger, r.State, counts, strings.Join(r.Mirrors, " "))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, clock(&r.Started), took, r.Trigger, r.State, counts, strings.Join(r.Mirrors, " "))
 	}
 	return t.Flush()
 }

@@ -24,7 +24,7 @@ func newSyncStart() *cobra.Command {
 	c.Flags().BoolVar(&wait, "wait", false, "wait for the end, and say what changed")
 	asJSON := jsonFlag(c)
 	c.RunE = flags.mirrors(func(c *cobra.Command, m *api.Mirrors, names []string) error {
-		run, err := m.Start(c.Context(), names)
+		run, err := m.Start(c.Context(), names, "")
 		if err == nil && wait {
 			run, err = waitForRun(c, m, run)
 		}
@@ -68,9 +68,9 @@ func waitForRun(c *cobra.Command, m *api.Mirrors, run mirroring.Run) (mirroring.
 }
 
 // afterwards says of a run that is not waited for any more what can be done.
-func afterwards(ctx context.Context, id int64, err error) error {
+func afterwards(ctx context.Context, id string, err error) error {
 	if err != nil && ctx.Err() != nil {
-		return fmt.Errorf("run %d goes on; 'landfall sync cancel %d' ends it: %w", id, id, err)
+		return fmt.Errorf("run %s goes on; 'landfall sync cancel %s' ends it: %w", id, id, err)
 	}
 	return err
 }
@@ -84,11 +84,7 @@ func newSyncCancel() *cobra.Command {
 	flags := addSiteFlags(c)
 	asJSON := jsonFlag(c)
 	c.RunE = flags.mirrors(func(c *cobra.Command, m *api.Mirrors, args []string) error {
-		id, err := parseRunID(args[0])
-		if err != nil {
-			return err
-		}
-		run, err := m.Cancel(c.Context(), id)
+		run, err := m.Cancel(c.Context(), args[0])
 		if err != nil {
 			return err
 		}

@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"database/sql"
+	"reflect"
 	"slices"
 )
 
@@ -25,19 +25,46 @@ func (s *Store) Attachments(ctx context.Context) (list []Attachment, err error) 
 
 // AddAttachment remembers a bundle, in the place of one of the same id.
 func (s *Store) AddAttachment(ctx context.Context, a Attachment) error {
-	return s.changeAttachments(ctx, func(list []Attachment) []Attachment {
-		list = slices.DeleteFunc(list, func(other Attachment) bool { return other.Bundle == a.Bundle })
-		return append(list, a)
-	})
+	return s.changeAttachment(ctx, a.Bundle, &a)
 }
 
 // RemoveAttachment forgets a bundle.
 func (s *Store) RemoveAttachment(ctx context.Context, bundle string) error {
-	return s.changeAttachments(ctx, func(list []Attachment) []Attachment {
-		return slices.DeleteFunc(list, func(a Attachment) bool { return a.Bundle == bundle })
-	})
+	return s.changeAttachment(ctx, bundle, nil)
 }
 
-func (s *Store) changeAttachments(ctx context.Context, change func([]Attachment) []Attachment) error {
-	return s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error { return changeDocument(ctx, tx, attachedDocument, change) })
+// changeAttachment puts next, which may be nil, in a bundle's place.
+func (s *Store) changeAttachment(ctx context.Context, bundle string, next *Attachment) error {
+	return s.writeAnyway(ctx, s.db.Write, s.noted(ctx, func(tx *noting) error {
+		return changeDocument(ctx, tx.Tx, attachedDocument, func(list []Attachment) []Attachment {
+			var was *Attachment
+			rest := slices.DeleteFunc(slices.Clone(list), func(a Attachment) bool {
+				if a.Bundle == bundle {
+					was = &a
+				}
+				return a.Bundle == bundle
+			})
+			tx.noteAttachment(bundle, was, next)
+			if next != nil {
+				rest = append(rest, *next)
+			}
+			return rest
+		})
+	}))
+}
+
+func (t *noting) noteAttachment(bundle string, was, next *Attachment) {
+	c := Change{Kind: BundleAttach, Name: bundle}
+	if was != nil {
+		c.Before = *was
+	}
+	switch {
+	case next == nil && was == nil, next != nil && was != nil && reflect.DeepEqual(*was, *next):
+		return
+	case next == nil:
+		c.Kind = BundleDetach
+	default:
+		c.After = *next
+	}
+	t.note(c)
 }

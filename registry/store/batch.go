@@ -213,7 +213,7 @@ func (b *batch) Commit(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var keys []cacheKey
-	err := b.store.db.Write(ctx, func(tx *sql.Tx) error {
+	err := b.store.db.Write(ctx, b.store.noted(ctx, func(tx *noting) error {
 		for _, t := range b.tags {
 			keys = append(keys, manifestKey(registry.RepositoryPath(t.ref.Repository), t.ref.Tag))
 			if err := b.store.commitTag(ctx, tx, t); err != nil {
@@ -221,12 +221,12 @@ func (b *batch) Commit(ctx context.Context) error {
 			}
 		}
 		if b.change != nil {
-			if err := changeDocument(ctx, tx, trustStateDocument, b.change); err != nil {
+			if err := changeTrustState(ctx, tx, b.change); err != nil {
 				return err
 			}
 		}
-		return putImageVerdicts(ctx, tx, b.images)
-	})
+		return putImageVerdicts(ctx, tx.Tx, b.images)
+	}))
 	b.store.cache.forget(keys...)
 	if err == nil {
 		b.tags = nil
@@ -236,8 +236,8 @@ func (b *batch) Commit(ctx context.Context) error {
 
 // commitTag points a tag at a manifest that the batch found or stored, or notes
 // that its digest is a name, unless somebody has deleted it since.
-func (s *Store) commitTag(ctx context.Context, tx *sql.Tx, t tagged) error {
-	id, err := repositoryID(ctx, tx, t.ref.Repository)
+func (s *Store) commitTag(ctx context.Context, tx *noting, t tagged) error {
+	id, err := repositoryID(ctx, tx.Tx, t.ref.Repository)
 	if err != nil {
 		return err
 	}
@@ -261,8 +261,16 @@ func (s *Store) commitTag(ctx context.Context, tx *sql.Tx, t tagged) error {
 }
 
 // nameDigest makes a digest a name of its own.
-func nameDigest(ctx context.Context, tx *sql.Tx, repository int64, d digest.Digest) error {
-	_, err := tx.ExecContext(ctx, `UPDATE repository_manifests SET named = 1 WHERE repository_id = ? AND digest = ?`, repository, d.String())
+func nameDigest(ctx context.Context, tx *noting, repository int64, d digest.Digest) error {
+	result, err := tx.ExecContext(ctx, `UPDATE repository_manifests SET named = 1 WHERE repository_id = ? AND digest = ? AND named = 0`, repository, d.String())
+	if err != nil || !tx.asked {
+		return err
+	}
+	if n, err := result.RowsAffected(); n == 0 || err != nil {
+		return err
+	}
+	name, err := tx.name(ctx, repository, registry.Ref{Digest: d})
+	tx.note(Change{Kind: ManifestPut, Name: name, After: d})
 	return err
 }
 

@@ -18,16 +18,24 @@ func (s *Store) Delete(ctx context.Context, ref registry.Ref) error {
 	if ref.Digest != "" {
 		return s.deleteManifest(ctx, ref, path)
 	}
-	err := s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error {
-		id, err := knownRepository(ctx, tx, path)
+	err := s.writeAnyway(ctx, s.db.Write, s.noted(ctx, func(tx *noting) error {
+		id, err := knownRepository(ctx, tx.Tx, path)
 		if err != nil {
 			return err
 		}
-		if err := s.mayDeleteTag(ctx, tx, id, ref); err != nil {
+		if err := s.mayDeleteTag(ctx, tx.Tx, id, ref); err != nil {
 			return err
 		}
-		return mustAffect(tx.ExecContext(ctx, `DELETE FROM tags WHERE name = ? AND repository_id = ?`, ref.Tag, id))
-	})
+		var was digest.Digest
+		err = tx.QueryRowContext(ctx, `DELETE FROM tags WHERE name = ? AND repository_id = ? RETURNING digest`, ref.Tag, id).Scan(&was)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = registry.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		return tx.noteDeleted(ctx, TagDelete, id, registry.Ref{Tag: ref.Tag}, was)
+	}))
 	s.cache.forget(manifestKey(path, ref.Tag))
 	return named(ref.String(), err)
 }
@@ -44,12 +52,12 @@ func knownRepository(ctx context.Context, tx *sql.Tx, path string) (id int64, er
 // deleteManifest takes a manifest out of a repository, with its tags there.
 func (s *Store) deleteManifest(ctx context.Context, ref registry.Ref, path string) error {
 	keys := []cacheKey{manifestKey(path, ref.Digest.String())}
-	err := s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error {
-		id, err := knownRepository(ctx, tx, path)
+	err := s.writeAnyway(ctx, s.db.Write, s.noted(ctx, func(tx *noting) error {
+		id, err := knownRepository(ctx, tx.Tx, path)
 		if err != nil {
 			return err
 		}
-		if err := s.mayDeleteManifest(ctx, tx, id, ref); err != nil {
+		if err := s.mayDeleteManifest(ctx, tx.Tx, id, ref); err != nil {
 			return err
 		}
 		rows, err := tx.QueryContext(ctx, `DELETE FROM tags WHERE digest = ? AND repository_id = ? RETURNING name`, ref.Digest.String(), id)
@@ -59,9 +67,15 @@ func (s *Store) deleteManifest(ctx context.Context, ref registry.Ref, path strin
 		}
 		for _, tag := range tags {
 			keys = append(keys, manifestKey(path, tag))
+			if err := tx.noteDeleted(ctx, TagDelete, id, registry.Ref{Tag: tag}, ref.Digest); err != nil {
+				return err
+			}
 		}
-		return unlinkManifest(ctx, tx, id, ref.Digest)
-	})
+		if err := unlinkManifest(ctx, tx.Tx, id, ref.Digest); err != nil {
+			return err
+		}
+		return tx.noteDeleted(ctx, ManifestDelete, id, registry.Ref{Digest: ref.Digest}, ref.Digest)
+	}))
 	s.cache.forget(keys...)
 	return named(ref.String(), err)
 }
@@ -70,12 +84,12 @@ func (s *Store) deleteManifest(ctx context.Context, ref registry.Ref, path strin
 // of the repository needs it.
 func (s *Store) DeleteBlob(ctx context.Context, repository string, d digest.Digest) error {
 	path := registry.RepositoryPath(repository)
-	err := s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error {
-		id, err := knownRepository(ctx, tx, path)
+	err := s.writeAnyway(ctx, s.db.Write, s.noted(ctx, func(tx *noting) error {
+		id, err := knownRepository(ctx, tx.Tx, path)
 		if err != nil {
 			return err
 		}
-		if err := s.pinnedAbove(ctx, tx, id, registry.Ref{Repository: repository, Digest: d}); err != nil {
+		if err := s.pinnedAbove(ctx, tx.Tx, id, registry.Ref{Repository: repository, Digest: d}); err != nil {
 			return err
 		}
 		var by string
@@ -88,8 +102,11 @@ func (s *Store) DeleteBlob(ctx context.Context, repository string, d digest.Dige
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		return unlinkBlob(ctx, tx, id, d)
-	})
+		if err := unlinkBlob(ctx, tx.Tx, id, d); err != nil {
+			return err
+		}
+		return tx.noteDeleted(ctx, BlobDelete, id, registry.Ref{Digest: d}, d)
+	}))
 	s.cache.forget(blobKey(path, d))
 	s.recharge()
 	return named(repository+"@"+d.String(), err)

@@ -22,16 +22,21 @@ func (s *Store) document(ctx context.Context, name string, v any) (bool, error) 
 
 // putDocument is for what a power cut may take back.
 func (s *Store) putDocument(ctx context.Context, name string, v any) error {
-	return s.storeDocument(ctx, s.db.WriteSoon, name, v)
+	err := s.writeAnyway(ctx, s.db.WriteSoon, func(tx *sql.Tx) error { return putDocumentIn(ctx, tx, name, v) })
+	return named("document "+name, err)
 }
 
-// keepDocument is durable when it returns.
-func (s *Store) keepDocument(ctx context.Context, name string, v any) error {
-	return s.storeDocument(ctx, s.db.Write, name, v)
-}
-
-func (s *Store) storeDocument(ctx context.Context, write func(context.Context, func(*sql.Tx) error) error, name string, v any) error {
-	err := s.writeAnyway(ctx, write, func(tx *sql.Tx) error { return putDocumentIn(ctx, tx, name, v) })
+// setRules keeps the text of rules that an operator has written. It is durable
+// when it returns.
+func (s *Store) setRules(ctx context.Context, name string, kind ChangeKind, text string) error {
+	err := s.writeAnyway(ctx, s.db.Write, s.noted(ctx, func(tx *noting) error {
+		return changeDocument(ctx, tx.Tx, name, func(old string) string {
+			if old != text {
+				tx.note(Change{Kind: kind, Name: name, Before: orNothing(old), After: orNothing(text)})
+			}
+			return text
+		})
+	}))
 	return named("document "+name, err)
 }
 

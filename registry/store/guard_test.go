@@ -99,7 +99,7 @@ func TestMarkingBeginsBetweenTransactions(t *testing.T) {
 	inside, marked := make(chan struct{}), make(chan error, 1)
 	d, content := imageOf(nil, "config")
 	k.blob("a", "config")
-	p := put{at("a", d), d, nil, content}
+	p := put{ref: at("a", d), descriptor: d, content: content}
 	var err error
 	p.parsed, err = registry.CheckManifest(p.ref, d, content)
 	k.must(err)
@@ -110,7 +110,7 @@ func TestMarkingBeginsBetweenTransactions(t *testing.T) {
 		marked <- c.markAll(context.Background())
 	}()
 	k.must(k.db.Write(t.Context(), func(tx *sql.Tx) error {
-		err := k.insertManifest(t.Context(), tx, p)
+		err := k.insertManifest(t.Context(), &noting{Tx: tx}, p)
 		close(inside)
 		select {
 		case err := <-marked: // too early: it cannot have seen this transaction

@@ -53,8 +53,8 @@ func (s *Store) Pin(ctx context.Context, ref registry.Ref, owner, reason string)
 	}
 	p := Pin{Repository: ref.Repository, Tag: ref.Tag, Digest: d.Digest, Owner: owner, Reason: reason, Created: time.UnixMilli(now()).UTC()}
 	path := registry.RepositoryPath(ref.Repository)
-	err = s.db.Write(ctx, func(tx *sql.Tx) error {
-		id, err := knownRepository(ctx, tx, path)
+	err = s.db.Write(ctx, s.noted(ctx, func(tx *noting) error {
+		id, err := knownRepository(ctx, tx.Tx, path)
 		if err != nil {
 			return err
 		}
@@ -67,29 +67,92 @@ func (s *Store) Pin(ctx context.Context, ref registry.Ref, owner, reason string)
 			return err
 		}
 		s.guard.arrive(path, d.Digest)
+		if err := tx.notePin(ctx, id, p); err != nil {
+			return err
+		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO pins (repository_id, digest, tag, owner, reason, created_at) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (repository_id, digest, tag, owner) DO UPDATE SET reason = excluded.reason`,
 			id, d.Digest.String(), p.Tag, owner, reason, p.Created.UnixMilli())
 		return err
-	})
+	}))
 	return p, named(ref.String(), err)
+}
+
+// notePin notes that a pin is about to be set.
+func (t *noting) notePin(ctx context.Context, repository int64, p Pin) error {
+	if !t.asked {
+		return nil
+	}
+	before := p
+	var at int64
+	err := t.QueryRowContext(ctx, `SELECT reason, created_at FROM pins WHERE repository_id = ? AND digest = ? AND tag = ? AND owner = ?`,
+		repository, p.Digest.String(), p.Tag, p.Owner).Scan(&before.Reason, &at)
+	change := Change{Kind: PinSet, After: p}
+	switch {
+	case err == nil && before.Reason == p.Reason:
+		return nil
+	case err == nil:
+		before.Created = time.UnixMilli(at).UTC()
+		p.Created = before.Created
+		change.Before, change.After = before, p
+	case !errors.Is(err, sql.ErrNoRows):
+		return err
+	}
+	change.Name, err = t.name(ctx, repository, p.ref())
+	t.note(change)
+	return err
+}
+
+// ref is what is pinned, without its repository.
+func (p Pin) ref() registry.Ref {
+	if p.Tag != "" {
+		return registry.Ref{Tag: p.Tag}
+	}
+	return registry.Ref{Digest: p.Digest}
 }
 
 // Unpin takes an owner's pins of a name away: those of the tag when ref has no
 // digest, whatever it points at now. ErrNotFound when there is none.
 func (s *Store) Unpin(ctx context.Context, ref registry.Ref, owner string) error {
-	err := s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error {
-		id, err := knownRepository(ctx, tx, registry.RepositoryPath(ref.Repository))
+	err := s.writeAnyway(ctx, s.db.Write, s.noted(ctx, func(tx *noting) error {
+		id, err := knownRepository(ctx, tx.Tx, registry.RepositoryPath(ref.Repository))
 		if err != nil {
 			return err
 		}
-		return mustAffect(tx.ExecContext(ctx, `DELETE FROM pins WHERE repository_id = ?1 AND owner = ?2
-			AND (?3 <> '' AND digest = ?3 OR ?3 = '' AND tag = ?4)`, id, owner, ref.Digest.String(), ref.Tag))
-	})
+		return unpin(ctx, tx, id, Pin{Repository: ref.Repository, Tag: ref.Tag, Digest: ref.Digest, Owner: owner})
+	}))
 	if errors.Is(err, registry.ErrNotFound) {
 		return fmt.Errorf("%s: %w: %s has no pin on it", ref, registry.ErrNotFound, owner)
 	}
 	return named(ref.String(), err)
+}
+
+// unpin takes the pins of an owner away that have the digest or, without one, the
+// tag. ErrNotFound when there is none.
+func unpin(ctx context.Context, tx *noting, repository int64, which Pin) error {
+	var gone []Pin
+	p := Pin{Repository: which.Repository, Owner: which.Owner}
+	var at int64
+	err := each(ctx, tx, []any{&p.Tag, &p.Digest, &p.Reason, &at}, func() {
+		p.Created = time.UnixMilli(at).UTC()
+		gone = append(gone, p)
+	}, `DELETE FROM pins WHERE repository_id = ?1 AND owner = ?2
+		AND (?3 <> '' AND digest = ?3 OR ?3 = '' AND tag = ?4) RETURNING tag, digest, reason, created_at`,
+		repository, which.Owner, which.Digest.String(), which.Tag)
+	if err == nil && len(gone) == 0 {
+		err = registry.ErrNotFound
+	}
+	if err != nil || !tx.asked {
+		return err
+	}
+	for _, p := range gone {
+		name, err := tx.name(ctx, repository, p.ref())
+		if err != nil {
+			return err
+		}
+		tx.note(Change{Kind: PinDelete, Name: name, Before: p})
+	}
+	return nil
 }
 
 // Pins lists all pins, by repository.

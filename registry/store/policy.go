@@ -70,7 +70,7 @@ func (s *Store) SetPolicy(ctx context.Context, content []byte) error {
 	if _, err := parsePolicy(content); err != nil {
 		return err
 	}
-	err := s.keepDocument(ctx, policyDocument, string(content))
+	err := s.setRules(ctx, policyDocument, PolicySet, string(content))
 	s.policyMu.Lock()
 	defer s.policyMu.Unlock()
 	s.policy = nil
@@ -299,12 +299,12 @@ func (s *Store) retainRepository(ctx context.Context, r *Retained, name string, 
 	var result RetainedRepository
 	var removed int64
 	var keys []cacheKey
-	err := s.writeOrRead(ctx, r.DryRun, func(tx *sql.Tx) error {
-		id, err := knownRepository(ctx, tx, path)
+	err := s.writeOrRead(ctx, r.DryRun, func(tx *noting) error {
+		id, err := knownRepository(ctx, tx.Tx, path)
 		if err != nil {
 			return err
 		}
-		tags, err := retainable(ctx, tx, id)
+		tags, err := retainable(ctx, tx.Tx, id)
 		if err != nil {
 			return err
 		}
@@ -317,9 +317,10 @@ func (s *Store) retainRepository(ctx context.Context, r *Retained, name string, 
 			removed++
 			keys = append(keys, manifestKey(path, d.Name))
 			if !r.DryRun {
-				if err := trashTag(ctx, tx, id, d.Name); err != nil {
+				if err := trashTag(ctx, tx.Tx, id, d.Name); err != nil {
 					return err
 				}
+				tx.note(Change{Kind: TagDelete, Name: name + ":" + d.Name, Before: d.Digest})
 			}
 		}
 		return nil
@@ -335,11 +336,11 @@ func (s *Store) retainRepository(ctx context.Context, r *Retained, name string, 
 
 // writeOrRead runs f, perhaps twice, in a transaction that changes something,
 // or in one that cannot.
-func (s *Store) writeOrRead(ctx context.Context, read bool, f func(*sql.Tx) error) error {
+func (s *Store) writeOrRead(ctx context.Context, read bool, f func(*noting) error) error {
 	if read {
-		return s.snapshot(ctx, func(_ context.Context, tx *sql.Tx) error { return f(tx) })
+		return s.snapshot(ctx, func(_ context.Context, tx *sql.Tx) error { return f(&noting{Tx: tx}) })
 	}
-	return s.writeAnyway(ctx, s.db.Write, f)
+	return s.writeAnyway(ctx, s.db.Write, s.noted(ctx, f))
 }
 
 // retainable are the tags of a repository as a rule sees them.

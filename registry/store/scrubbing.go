@@ -37,6 +37,15 @@ func (s *scrubbing) set(p pass, running bool) {
 	s.pass, s.running = p, running
 }
 
+// resume says how far the pass was when the store was opened.
+func (s *scrubbing) resume(p pass) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pass.Started.IsZero() {
+		s.pass = p
+	}
+}
+
 func (s *scrubbing) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -21,7 +21,6 @@ import (
 var pruned = []string{
 	`DELETE FROM trash`,
 	`DELETE FROM uploads`,
-	`DELETE FROM mirror_runs`,
 	`DELETE FROM damaged`,
 	`DELETE FROM documents WHERE name = '` + scrubDocument + `'`,
 	`DELETE FROM blobs WHERE unlinked_at IS NOT NULL`,

@@ -70,6 +70,14 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	stats := s.counts.stats
 	stats.DamagedBlobs = s.damaged.Load()
 	stats.Scrub, stats.Collect = s.scrubbing.get(), s.collecting.get()
+	if stats.Scrub.Started.IsZero() { // not since the start
+		var p pass
+		if _, err := s.document(ctx, scrubDocument, &p); err != nil {
+			return stats, err
+		}
+		s.scrubbing.resume(p)
+		stats.Scrub = s.scrubbing.get()
+	}
 	stats.Scrub.TotalBytes = stats.BlobBytes + stats.TrashBytes
 	var err error
 	stats.FreeBytes, err = durable.Free(string(s.folder))

@@ -19,6 +19,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -92,6 +93,7 @@ type Store struct {
 	recounted  chan struct{} // closed when blobs and rows agree again
 	incomplete atomic.Bool   // they do not, yet
 	tables     tables
+	record     func(context.Context, *sql.Tx, []Change) error // of OnChange; nil for none
 
 	uploadsMu  sync.Mutex         // protects the fields below
 	uploads    map[string]*Upload // sessions that were used since the start

@@ -64,7 +64,7 @@ func (s *Store) Undo(ctx context.Context) (r Restored, err error) {
 	defer s.upkeep.Unlock()
 	s.content.RLock()
 	defer s.content.RUnlock()
-	err = s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) (err error) {
+	err = s.writeAnyway(ctx, s.db.Write, s.noted(ctx, func(tx *noting) error {
 		at := now()
 		for _, step := range []struct {
 			count *int64
@@ -74,12 +74,8 @@ func (s *Store) Undo(ctx context.Context) (r Restored, err error) {
 				SELECT repository_id, digest, ?1 FROM trash WHERE kind = 'blob' AND digest IN (SELECT digest FROM blobs) ON CONFLICT DO NOTHING`},
 			{&r.Manifests, `INSERT INTO repository_manifests (repository_id, digest, linked_at, named)
 				SELECT repository_id, digest, ?1, named FROM trash WHERE kind = 'manifest' AND digest IN (SELECT digest FROM manifests) ON CONFLICT DO NOTHING`},
-			{&r.Tags, `INSERT INTO tags (repository_id, name, digest, updated_at)
-				SELECT repository_id, tag, digest, coalesce(updated_at, trashed_at) FROM trash t WHERE kind = 'tag'
-				AND EXISTS (SELECT 1 FROM repository_manifests rm WHERE rm.repository_id = t.repository_id AND rm.digest = t.digest) ON CONFLICT DO NOTHING`},
 			{nil, `UPDATE blobs SET unlinked_at = NULL WHERE unlinked_at IS NOT NULL AND digest IN (SELECT digest FROM repository_blobs)`},
 			{nil, `UPDATE manifests SET unlinked_at = NULL WHERE unlinked_at IS NOT NULL AND digest IN (SELECT digest FROM repository_manifests)`},
-			{nil, `DELETE FROM trash`},
 		} {
 			result, err := tx.ExecContext(ctx, step.query, at)
 			if err != nil {
@@ -92,12 +88,43 @@ func (s *Store) Undo(ctx context.Context) (r Restored, err error) {
 				return err
 			}
 		}
-		return nil
-	})
+		tags, err := restoreTags(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if r.Tags = tags; r != (Restored{}) {
+			tx.note(Change{Kind: TrashRestore, Name: "trash", After: r})
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM trash`)
+		return err
+	}))
 	s.cache.forgetAll()
 	s.warm()
 	s.recharge()
 	return r, named("undo", err)
+}
+
+// restoreTags sets the tags in the trash whose manifests are there, and says how
+// many.
+func restoreTags(ctx context.Context, tx *noting) (n int64, err error) {
+	names := map[int64]string{}
+	var id int64
+	var name string
+	if tx.asked {
+		err = each(ctx, tx, []any{&id, &name}, func() { names[id] = name }, `SELECT id, name FROM repositories WHERE id IN (SELECT repository_id FROM trash)`)
+	}
+	if err != nil {
+		return 0, err
+	}
+	var d digest.Digest
+	err = each(ctx, tx, []any{&id, &name, &d}, func() {
+		n++
+		tx.note(Change{Kind: TagSet, Name: names[id] + ":" + name, After: d})
+	}, `INSERT INTO tags (repository_id, name, digest, updated_at)
+		SELECT repository_id, tag, digest, coalesce(updated_at, trashed_at) FROM trash t WHERE kind = 'tag'
+		AND EXISTS (SELECT 1 FROM repository_manifests rm WHERE rm.repository_id = t.repository_id AND rm.digest = t.digest)
+		ON CONFLICT DO NOTHING RETURNING repository_id, name, digest`)
+	return n, err
 }
 
 // neededBy is a manifest that keeps another one in its repository: a parent,
@@ -208,11 +235,14 @@ func (s *Store) erase(ctx context.Context, age time.Duration) (done Erased, err 
 		cutoff = since
 	}
 	// What was unlinked must be so for good before its bytes go.
-	err = s.writeAnyway(ctx, s.db.Write, func(tx *sql.Tx) error {
+	err = s.writeAnyway(ctx, s.db.Write, s.noted(ctx, func(tx *noting) error {
+		if err := tx.noteDue(ctx, cutoff); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, `DELETE FROM damaged WHERE kind = 'blob'
 			AND digest IN (SELECT digest FROM blobs WHERE unlinked_at <= ?)`, cutoff.UnixMilli())
 		return err
-	})
+	}))
 	for last := int64(0); err == nil; {
 		var page []stale
 		if page, err = s.stale(ctx, last, cutoff); err != nil || len(page) == 0 {
@@ -228,6 +258,22 @@ func (s *Store) erase(ctx context.Context, age time.Duration) (done Erased, err 
 		err = countErr
 	}
 	return done, named("erase", err)
+}
+
+// noteDue notes what is about to be erased. What a lease protects is in it, too.
+func (t *noting) noteDue(ctx context.Context, cutoff time.Time) error {
+	if !t.asked {
+		return nil
+	}
+	var due Erased
+	err := t.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(size), 0) FROM blobs WHERE unlinked_at <= ?`, cutoff.UnixMilli()).Scan(&due.Blobs, &due.Bytes)
+	if err == nil {
+		err = t.QueryRowContext(ctx, `SELECT count(*) FROM manifests WHERE unlinked_at <= ?`, cutoff.UnixMilli()).Scan(&due.Manifests)
+	}
+	if err == nil && due != (Erased{}) {
+		t.note(Change{Kind: TrashErase, Name: "trash", Before: due})
+	}
+	return err
 }
 
 // allTime is longer than any clock is wrong.

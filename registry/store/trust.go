@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -36,7 +38,7 @@ func (s *Store) SetTrustPolicy(ctx context.Context, content []byte) error {
 	s.trustMu.Lock()
 	defer s.trustMu.Unlock()
 	s.trust.Store(nil)
-	return s.keepDocument(ctx, trustPolicyDocument, string(content))
+	return s.setRules(ctx, trustPolicyDocument, TrustSet, string(content))
 }
 
 func parseTrust(content []byte) (*trust.Policy, error) {
@@ -113,10 +115,17 @@ func (s *Store) makeSiteKey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO documents (name, content) VALUES (?, ?) ON CONFLICT (name) DO NOTHING`, siteKeyDocument, string(content))
+	return s.db.Write(ctx, s.noted(ctx, func(tx *noting) error {
+		result, err := tx.ExecContext(ctx, `INSERT INTO documents (name, content) VALUES (?, ?) ON CONFLICT (name) DO NOTHING`, siteKeyDocument, string(content))
+		if err != nil {
+			return err
+		}
+		n, err := result.RowsAffected()
+		if n > 0 {
+			tx.note(Change{Kind: SiteKeyMake, Name: k.ID()})
+		}
 		return err
-	})
+	}))
 }
 
 // SiteID is the id of the site's key.
@@ -126,6 +135,36 @@ func (s *Store) SiteID(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return k.ID(), nil
+}
+
+// changeTrustState changes what is remembered of bundles.
+func changeTrustState(ctx context.Context, tx *noting, change func(trust.State) trust.State) error {
+	return changeDocument(ctx, tx.Tx, trustStateDocument, func(old trust.State) trust.State {
+		next := change(old)
+		tx.noteTrust(old, next)
+		return next
+	})
+}
+
+// noteTrust notes how far channels have come, and what was let in against the
+// policy.
+func (t *noting) noteTrust(old, next trust.State) {
+	for _, name := range slices.Sorted(maps.Keys(next.Channels)) {
+		was, known := old.Channels[name]
+		if was == next.Channels[name] {
+			continue
+		}
+		c := Change{Kind: ChannelSet, Name: name, After: next.Channels[name]}
+		if known {
+			c.Before = was
+		}
+		t.note(c)
+	}
+	for _, o := range next.Overrides {
+		if !slices.ContainsFunc(old.Overrides, func(was trust.Override) bool { return was.At.Equal(o.At) && was.Bundle == o.Bundle }) {
+			t.note(Change{Kind: TrustOverride, Name: o.Bundle, After: o})
+		}
+	}
 }
 
 func putImageVerdicts(ctx context.Context, tx *sql.Tx, list []trust.ImageVerdict) error {

@@ -155,6 +155,7 @@ type put struct {
 	descriptor registry.Descriptor
 	parsed     *registry.Manifest
 	content    []byte
+	pushed     bool // by itself, not in a batch, whose names tell of it
 }
 
 // PutManifest implements registry.Writer. Manifest, references and tag change
@@ -173,7 +174,7 @@ func (s *Store) PutTagged(ctx context.Context, ref registry.Ref, tags []string, 
 	}
 	var puts []put
 	for _, tag := range tags {
-		p.ref.Tag = tag
+		p.ref.Tag, p.pushed = tag, true
 		puts = append(puts, p)
 	}
 	return s.putManifests(ctx, s.db.Write, puts)
@@ -206,11 +207,11 @@ func (s *Store) check(ctx context.Context, ref registry.Ref, d registry.Descript
 	if len(incomplete.Missing) > 0 {
 		return put{}, &incomplete
 	}
-	return put{ref, registry.Bare(d), parsed, content}, nil
+	return put{ref: ref, descriptor: registry.Bare(d), parsed: parsed, content: content}, nil
 }
 
 func (s *Store) putManifests(ctx context.Context, write transaction, puts []put) error {
-	err := write(ctx, func(tx *sql.Tx) error {
+	err := write(ctx, s.noted(ctx, func(tx *noting) error {
 		for _, p := range puts {
 			if err := s.insertManifest(ctx, tx, p); err != nil {
 				return named(p.ref.String(), err)
@@ -218,7 +219,7 @@ func (s *Store) putManifests(ctx context.Context, write transaction, puts []put)
 			priority.GiveWay()
 		}
 		return nil
-	})
+	}))
 	var keys []cacheKey
 	for _, p := range puts {
 		path := registry.RepositoryPath(p.ref.Repository)
@@ -235,24 +236,29 @@ func (s *Store) putManifests(ctx context.Context, write transaction, puts []put)
 	return s.healed(ctx, digests...)
 }
 
-func (s *Store) insertManifest(ctx context.Context, tx *sql.Tx, p put) error {
-	id, err := repositoryID(ctx, tx, p.ref.Repository)
+func (s *Store) insertManifest(ctx context.Context, tx *noting, p put) error {
+	id, err := repositoryID(ctx, tx.Tx, p.ref.Repository)
 	if err != nil {
 		return err
 	}
-	if err := s.checkLinks(ctx, tx, id, p); err != nil {
+	if err := s.checkLinks(ctx, tx.Tx, id, p); err != nil {
 		return err
 	}
 	d, path := p.descriptor.Digest, registry.RepositoryPath(p.ref.Repository)
 	s.guard.arrive(path, d)
-	if err := insertContent(ctx, tx, p); err != nil {
+	if err := insertContent(ctx, tx.Tx, p); err != nil {
 		return err
+	}
+	if p.pushed && p.ref.Tag == "" {
+		if err := tx.notePut(ctx, id, d); err != nil {
+			return err
+		}
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO repository_manifests (repository_id, digest, linked_at) VALUES (?, ?, ?)
 		ON CONFLICT DO UPDATE SET linked_at = excluded.linked_at`, id, d.String(), now()); err != nil {
 		return err
 	}
-	if err := s.keepReached(ctx, tx, occurrence{path, d}); err != nil {
+	if err := s.keepReached(ctx, tx.Tx, occurrence{path, d}); err != nil {
 		return err
 	}
 	return s.setTag(ctx, tx, id, p.ref, d)
@@ -281,11 +287,14 @@ func (s *Store) checkLinks(ctx context.Context, tx *sql.Tx, repository int64, p 
 }
 
 // setTag points a tag at a manifest of the repository; no tag, nothing to do.
-func (s *Store) setTag(ctx context.Context, tx *sql.Tx, repository int64, ref registry.Ref, d digest.Digest) error {
+func (s *Store) setTag(ctx context.Context, tx *noting, repository int64, ref registry.Ref, d digest.Digest) error {
 	if ref.Tag == "" {
 		return nil
 	}
-	if err := s.mayMove(ctx, tx, repository, ref, d); err != nil {
+	if err := s.mayMove(ctx, tx.Tx, repository, ref, d); err != nil {
+		return err
+	}
+	if same, err := tx.noteTag(ctx, repository, ref, d); same || err != nil {
 		return err
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO tags (repository_id, name, digest, updated_at) VALUES (?, ?, ?, ?)

@@ -1,23 +1,37 @@
-// Package api is the appliance's management API, for the command line on the
-// same machine and elsewhere: upkeep and trust of the store, landing bundles, and
-// mirrors, as JSON over HTTP below /api/v1. Handler serves it, Client speaks it; both are the same functions of
-// the store, so a verb does the same thing whether it opens the data folder
-// itself or asks the appliance that has it.
+// Package api is the appliance's management API: JSON over HTTP below /api/v1,
+// described by an OpenAPI document that is made from the same types. API serves
+// it, Client speaks it for the command line; what the operations do lives in the
+// packages that they call, so a verb does the same thing whether it opens the data
+// folder itself or asks the appliance that has it.
 //
-// A request that is refused gets a status and one object with the kind of
-// error and its text. Long verbs answer with a stream of JSON objects, one a
-// line: events while they run, then one result or one error. Ending the request
-// ends the verb, but for the landing of an attached bundle.
+// Nouns. An operation is one method on one path, with the right that it needs. A
+// problem is an error as clients get it (RFC 9457). What takes long is a job: the
+// operation that starts one answers with it at once, and it goes on whoever
+// leaves; an Idempotency-Key makes sure that it is started once. A page is a part
+// of a list; its next asks for the rest. A document is a text with an ETag, which
+// If-Match keeps from being overwritten unseen.
 package api
 
 import (
 	"context"
 	"io"
+	"log/slog"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/store"
+	"github.com/landfall-dev/landfall/registry/trust"
+	"github.com/landfall-dev/landfall/ui/audit"
+	"github.com/landfall-dev/landfall/ui/auth"
+	"github.com/landfall-dev/landfall/ui/browse"
+	"github.com/landfall-dev/landfall/ui/certs"
+	"github.com/landfall-dev/landfall/ui/diagnostics"
+	"github.com/landfall-dev/landfall/ui/drives"
+	"github.com/landfall-dev/landfall/ui/events"
+	"github.com/landfall-dev/landfall/ui/host"
+	"github.com/landfall-dev/landfall/ui/jobs"
+	"github.com/landfall-dev/landfall/ui/settings"
 )
 
 // Site is what can be managed: a store, or an appliance through a Client.
@@ -71,33 +85,40 @@ var (
 	_ Site = (*Client)(nil)
 )
 
-// event is one line of a stream.
-type event[E, R any] struct {
-	Event  *E      `json:"event,omitempty"`
-	Result *R      `json:"result,omitempty"`
-	Error  *failed `json:"error,omitempty"`
+// Keyer has the key with which the site signs.
+type Keyer interface {
+	SiteKey(ctx context.Context) (*trust.PrivateKey, error)
 }
 
-// The bodies of requests.
-type (
-	scrubRequest struct {
-		Fresh bool  `json:"fresh"`
-		Rate  int64 `json:"rate"`
-	}
-	collectRequest struct {
-		DryRun bool `json:"dryRun"`
-		Now    bool `json:"now"`
-		Kept   bool `json:"kept"` // tell of what is kept
-	}
-	pinRequest struct {
-		Repository string        `json:"repository"`
-		Tag        string        `json:"tag,omitempty"`
-		Digest     digest.Digest `json:"digest,omitempty"`
-		Owner      string        `json:"owner"`
-		Reason     string        `json:"reason,omitempty"`
-	}
-	retainRequest struct {
-		DryRun bool   `json:"dryRun"`
-		Policy []byte `json:"policy"` // null: the one in force
-	}
-)
+// Options are what an API offers. What is nil is not offered.
+type Options struct {
+	Version string
+	// Log gets what clients are not told. Nil for silence.
+	Log *slog.Logger
+	// Allow is an error when the context's subject has not a right; nil allows
+	// everything.
+	Allow func(ctx context.Context, right Right) error
+	// MayRepository says whether the context's subject may pull, push or delete
+	// in a repository; nil: wherever its rights allow it.
+	MayRepository func(ctx context.Context, action, repository string) bool
+	// Ending is closed when the appliance ends: then what only lasts as long ends.
+	Ending <-chan struct{}
+
+	Site    Site
+	Browser *browse.Browser
+	Jobs    *jobs.Pool
+	Events  *events.Bus
+	Lander  Lander
+	Drives  *drives.Drives
+	Exports string // the folder of bundles that were made
+	// Mirrors runs mirrors.
+	Mirrors     Mirrorer
+	Auth        *auth.Auth
+	OIDC        bool // people can sign in through an identity provider
+	Audit       *audit.Log
+	Keys        Keyer
+	Settings    *settings.Keeper
+	Certs       *certs.Certs
+	Host        host.Options
+	Diagnostics diagnostics.Sources
+}

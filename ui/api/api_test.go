@@ -23,6 +23,8 @@ import (
 	"github.com/landfall-dev/landfall/registry/registrytest"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/ui/api"
+	"github.com/landfall-dev/landfall/ui/chores"
+	"github.com/landfall-dev/landfall/ui/jobs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -46,9 +48,19 @@ func newPlace(t *testing.T) *place {
 	if err := registry.Copy(t.Context(), p.store, p.Fixture, p.Graph, registry.CopyOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	p.server = httptest.NewServer(api.Handler(p.store, api.Options{}))
+	pool, err := jobs.New(t.Context(), p.store, jobs.Options{Describe: api.DescribeFailure})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chores.Register(pool, p.store, t.TempDir())
+	keeping, stop := context.WithCancel(context.Background())
+	var kept sync.WaitGroup
+	kept.Go(func() { pool.Keep(keeping) })
+	p.server = httptest.NewServer(api.New(api.Options{Site: p.store, Jobs: pool}))
 	t.Cleanup(func() {
 		p.server.Close()
+		stop()
+		kept.Wait()
 		if err := p.store.Close(); err != nil {
 			t.Error(err)
 		}
@@ -111,16 +123,16 @@ func TestEndpoints(t *testing.T) {
 		status             int
 		has                string
 	}{
-		{"POST", "content/scrub", `{}`, 200, `{"result":{"started":`},
-		{"POST", "content/scrub", `{"fresh":true,"rate":1000000}`, 200, `"damaged":[]`},
+		{"POST", "content/scrub", `{}`, 202, `"kind":"scrub"`},
+		{"POST", "content/scrub", `{"fresh":true,"rate":1000000}`, 202, `"state":"queued"`},
 		{"POST", "content/scrub", ``, 400, `"kind":"invalid"`},
-		{"POST", "content/scrub", `{"slow":true}`, 400, `unknown field \"slow\"`},
-		{"POST", "content/scrub", `{} {}`, 400, `more than one value`},
+		{"POST", "content/scrub", `{"slow":true}`, 422, `"location":"body.slow"`},
+		{"POST", "content/scrub", `{"rate":"x"}`, 422, `"location":"body.rate"`},
+		{"POST", "content/scrub", `{"rate":-1}`, 422, `"location":"body.rate"`},
 		{"POST", "content/scrub", `{}}`, 400, `"kind":"invalid"`},
-		{"POST", "content/scrub", `{"rate":"` + strings.Repeat("x", 3<<20) + `"}`, 400, `request body too large`},
-		{"POST", "content/collect", `{"dryRun":true,"kept":true}`, 200, `{"event":{"repository":"` + registrytest.App},
-		{"POST", "content/collect", `{"dryRun":true}`, 200, `{"result":{"dryRun":true`},
-		{"POST", "content/collect", `{"kept":1}`, 400, `"kind":"invalid"`},
+		{"POST", "content/scrub", `{"rate":"` + strings.Repeat("x", 3<<20) + `"}`, 413, `"kind":"invalid"`},
+		{"POST", "content/collect/preview", ``, 200, `{"event":{"repository":"` + registrytest.App},
+		{"POST", "content/collect", `{"now":1}`, 422, `"location":"body.now"`},
 		{"POST", "content/undo", ``, 200, `{"tags":0,"manifests":0,"blobs":0}`},
 		{"GET", "content/why/" + p.Layer.Digest.String(), ``, 200, `"kind":"tag"`},
 		{"GET", "content/why/" + nothing, ``, 404, `"kind":"not_found"`},
@@ -129,26 +141,35 @@ func TestEndpoints(t *testing.T) {
 		{"POST", "content/pins", pin, 200, `"owner":"op"`},
 		{"POST", "content/pins", strings.Replace(pin, "v1", "v9", 1), 404, `"kind":"not_found"`},
 		{"POST", "content/pins", strings.Replace(pin, "because", "", 1), 400, `a pin needs an owner and a reason`},
-		{"POST", "content/pins", `{"name":"x"}`, 400, `unknown field`},
+		{"POST", "content/pins", `{"name":"x"}`, 422, `"location":"body.name"`},
 		{"GET", "content/pins", ``, 200, `"reason":"because"`},
-		{"POST", "content/unpin", pin, 200, `{}`},
+		{"POST", "content/unpin", pin, 204, ``},
 		{"POST", "content/unpin", pin, 404, `op has no pin on it`},
-		{"POST", "content/unpin", `[]`, 400, `"kind":"invalid"`},
-		{"GET", "content/policy", ``, 200, `""`},
-		{"PUT", "content/policy", `"eA=="`, 400, `policy: line 1`},
-		{"PUT", "content/policy", `{}`, 400, `"kind":"invalid"`},
-		{"PUT", "content/policy", `""`, 200, `{}`},
+		{"POST", "content/unpin", `[]`, 422, `"kind":"invalid"`},
+		{"GET", "content/policy", ``, 200, `{"text":""}`},
+		{"PUT", "content/policy", `{"text":"x"}`, 400, `policy: line 1`},
+		{"PUT", "content/policy", `{}`, 422, `"location":"body"`},
+		{"PUT", "content/policy", `{"text":""}`, 200, `{"text":""}`},
 		{"POST", "content/retain", `{"dryRun":true,"policy":""}`, 200, `"removed":0`},
-		{"POST", "content/retain", `{"policy":"eA=="}`, 400, `dry run only`},
-		{"POST", "content/retain", `{"file":"x"}`, 400, `unknown field`},
+		{"POST", "content/retain", `{"policy":"x"}`, 400, `dry run only`},
+		{"POST", "content/retain", `{"file":"x"}`, 422, `"location":"body.file"`},
+		{"GET", "content/pins?x=1", ``, 422, `"location":"query.x"`},
 		{"GET", "doctor", ``, 200, `"level":"ok"`},
 		{"GET", "stats", ``, 200, `"blobs":12`},
 		{"GET", "backup/database", ``, 200, "SQLite format 3\x00"},
 		{"GET", "backup/blobs/" + p.Layer.Digest.String(), ``, 200, string(p.Content[p.Layer.Digest])},
 		{"GET", "backup/blobs/" + nothing, ``, 404, `"kind":"not_found"`},
 		{"GET", "backup/blobs/x", ``, 400, `"kind":"invalid"`},
-		{"GET", "nosuch", ``, 404, ``},
-		{"GET", "content/scrub", ``, 405, ``},
+		{"GET", "jobs", ``, 200, `"kind":"scrub"`},
+		{"GET", "jobs?limit=1", ``, 200, `"next":"`},
+		{"GET", "jobs?limit=0", ``, 422, `"location":"query.limit"`},
+		{"GET", "jobs?state=lost", ``, 422, `"location":"query.state"`},
+		{"GET", "jobs/nosuch", ``, 404, `"kind":"not_found"`},
+		{"POST", "jobs/nosuch/cancel", ``, 404, `"kind":"not_found"`},
+		{"POST", "jobs/nosuch/retry", ``, 404, `"kind":"not_found"`},
+		{"GET", "nosuch", ``, 404, `there is no such operation`},
+		{"GET", "../../v2/", ``, 404, ``},
+		{"GET", "content/scrub", ``, 405, `this is not possible here`},
 	} {
 		status, body := p.request(c.method, "/api/v1/"+c.path, c.body)
 		if status != c.status || !strings.Contains(body, c.has) {
@@ -185,9 +206,9 @@ func TestErrors(t *testing.T) {
 		{errors.New("something else"), 500},
 	} {
 		answer := httptest.NewRecorder()
-		handler := api.Handler(failing{err: c.err}, api.Options{})
+		handler := api.New(api.Options{Site: failing{err: c.err}})
 		handler.ServeHTTP(answer, httptest.NewRequest("POST", "/api/v1/content/undo", nil))
-		if answer.Code != c.status || answer.Header().Get("Content-Type") != "application/json" {
+		if answer.Code != c.status || answer.Header().Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%v: %d %v, want %d", c.err, answer.Code, answer.Header(), c.status)
 		}
 		server := httptest.NewServer(handler)
@@ -205,72 +226,30 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// A page of another site can make a browser send requests; none does anything.
-func TestCrossOrigin(t *testing.T) {
-	t.Parallel()
-	p := newPlace(t)
-	for _, headers := range [][]string{
-		{"Sec-Fetch-Site", "cross-site"},
-		{"Sec-Fetch-Site", "same-site"},
-		{"Origin", "https://evil.example"},
-		{"Origin", "null"},
-	} {
-		for _, path := range []string{"scrub", "collect", "undo", "pins", "unpin", "retain"} {
-			if status, body := p.request("POST", "/api/v1/content/"+path, `{}`, headers...); status != 403 || !strings.Contains(body, `"kind":"denied"`) {
-				t.Errorf("%v POST %s: %d %s", headers, path, status, body)
-			}
-		}
-		if status, _ := p.request("PUT", "/api/v1/content/policy", `""`, headers...); status != 403 {
-			t.Errorf("%v PUT: %d", headers, status)
-		}
-	}
-	for _, headers := range [][]string{{"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "none"}, {"Origin", p.server.URL}, nil} {
-		if status, body := p.request("POST", "/api/v1/content/undo", ``, headers...); status != 200 {
-			t.Errorf("%v: %d %s", headers, status, body)
-		}
-	}
-}
-
-// slow is a site whose scrub ends when it is told to.
-type slow struct {
-	api.Site
-	began, ended chan struct{}
-}
-
-func (s slow) Scrub(ctx context.Context, opts store.ScrubOptions) (*store.Scrubbed, error) {
-	opts.Found(store.Damage{Kind: "blob", Breaks: []string{}})
-	close(s.began)
-	<-ctx.Done()
-	close(s.ended)
-	return nil, context.Cause(ctx)
-}
-
-// Who leaves ends the verb; what was told before was heard.
+// Who leaves ends the job; what was told before was heard.
 func TestDisconnect(t *testing.T) {
 	t.Parallel()
-	site := slow{began: make(chan struct{}), ended: make(chan struct{})}
-	server := httptest.NewServer(api.Handler(site, api.Options{}))
-	defer server.Close()
-	c := newClient(t, api.ClientOptions{Server: server.URL})
+	p := newPlace(t)
+	p.damage(p.Layer.Digest)
+	c := newClient(t, api.ClientOptions{Server: p.server.URL})
 	ctx, cancel := context.WithCancel(t.Context())
-	heard := make(chan store.Damage, 1)
-	result := make(chan error, 1)
-	go func() {
-		_, err := c.Scrub(ctx, store.ScrubOptions{Found: func(d store.Damage) { heard <- d }})
-		result <- err
-	}()
-	<-site.began
-	if d := <-heard; d.Kind != "blob" {
-		t.Errorf("heard %+v", d)
+	heard := 0
+	_, err := c.Scrub(ctx, store.ScrubOptions{Rate: 20_000, Found: func(store.Damage) {
+		heard++
+		cancel()
+	}})
+	if !errors.Is(err, context.Canceled) || heard != 1 {
+		t.Errorf("%v after %d events, want context.Canceled", err, heard)
 	}
-	cancel()
-	if err := <-result; !errors.Is(err, context.Canceled) {
-		t.Errorf("%v, want context.Canceled", err)
-	}
-	select {
-	case <-site.ended:
-	case <-time.After(10 * time.Second):
-		t.Error("the scrub goes on without its client")
+	for {
+		_, body := p.request("GET", "/api/v1/jobs?kind=scrub", "")
+		if strings.Contains(body, `"state":"cancelled"`) {
+			break
+		}
+		if strings.Contains(body, `"state":"done"`) {
+			t.Fatalf("the scrub goes on without its client: %s", body)
+		}
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 
@@ -352,16 +331,14 @@ func TestUnreachable(t *testing.T) {
 		kind, text := "application/json", `[{"owner":`
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/scrub"):
-			kind, text = "application/x-ndjson", `{"event":{"kind":"blob"}}`+"\n"
+			text = `{"id":"1","state":"queued"`
 		case strings.Contains(r.URL.Path, "/backup/"):
 			kind, text = "application/octet-stream", "some bytes"
 		}
 		w.Header().Set("Content-Type", kind)
 		io.WriteString(w, text)
 		http.NewResponseController(w).Flush()
-		if r.URL.Path != "/api/v1/content/scrub" || r.ContentLength < 0 {
-			panic(http.ErrAbortHandler)
-		} // a stream that ends without a result is cut, too
+		panic(http.ErrAbortHandler)
 	}))
 	defer cut.Close()
 	closed := httptest.NewServer(nil)
@@ -388,10 +365,10 @@ func TestReached(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	local := &httptest.Server{Listener: l, Config: &http.Server{Handler: api.Handler(p.store, api.Options{})}}
+	local := &httptest.Server{Listener: l, Config: &http.Server{Handler: api.New(api.Options{Site: p.store})}}
 	local.Start()
 	defer local.Close()
-	secure := httptest.NewTLSServer(api.Handler(p.store, api.Options{}))
+	secure := httptest.NewTLSServer(api.New(api.Options{Site: p.store}))
 	secure.Config.ErrorLog = nil
 	defer secure.Close()
 	ca := filepath.Join(t.TempDir(), "ca.pem")

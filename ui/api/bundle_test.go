@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/landfall-dev/landfall/registry/registrytest"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/ui/api"
+	"github.com/landfall-dev/landfall/ui/jobs"
 	"github.com/landfall-dev/landfall/ui/landing"
 )
 
@@ -47,16 +49,21 @@ func newEmptySite(t *testing.T) (s *store.Store, local, far *api.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lander := landing.New(s, attach.NewView(s), nil)
+	pool, err := jobs.New(t.Context(), s, jobs.Options{Describe: api.DescribeFailure})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lander := landing.New(s, attach.NewView(s), pool, landing.Options{})
+	keeping, stop := context.WithCancel(context.Background())
+	var kept sync.WaitGroup
+	kept.Go(func() { pool.Keep(keeping) })
 	socket := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	servers := []*httptest.Server{
-		{Listener: l, Config: &http.Server{Handler: api.Handler(s, api.Options{Lander: lander})}},
-		httptest.NewUnstartedServer(api.Handler(s, api.Options{Lander: lander})),
-	}
+	handler := api.New(api.Options{Site: s, Lander: lander, Jobs: pool})
+	servers := []*httptest.Server{{Listener: l, Config: &http.Server{Handler: handler}}, httptest.NewUnstartedServer(handler)}
 	for _, server := range servers {
 		server.Start()
 	}
@@ -64,7 +71,8 @@ func newEmptySite(t *testing.T) (s *store.Store, local, far *api.Client) {
 		for _, server := range servers {
 			server.Close()
 		}
-		lander.Close()
+		stop()
+		kept.Wait()
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
@@ -80,7 +88,7 @@ func TestImportBundle(t *testing.T) {
 	s, local, _ := newEmptySite(t)
 	var told []landing.Progress
 	done, err := local.ImportBundle(t.Context(), path, landing.Request{}, func(at landing.Progress) { told = append(told, at) })
-	if must(t, done, err); done.Moved == 0 || done.Moved != done.Total || done.Present != 0 || len(told) == 0 {
+	if must(t, done, err); done.Moved == 0 || done.Moved != done.Total || done.Present != 0 || len(told) == 0 || done.Verdict == nil {
 		t.Errorf("%+v, told %+v", done, told)
 	}
 	if d, err := s.Resolve(t.Context(), app); err != nil || d.Digest != f.Index.Digest {
@@ -137,16 +145,26 @@ func TestImportBundleRefused(t *testing.T) {
 // then the content can be sent.
 func TestImportBundleUnseen(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
+	s, _, _ := newEmptySite(t)
+	handler := api.New(api.Options{Site: s, Lander: landing.New(s, attach.NewView(s), newPool(t, s), landing.Options{})})
 	for body, want := range map[string]int{
-		`{"path":"/etc/passwd","device":1,"inode":1}`: 404, `{"path":"a.bundle"}`: 400, `{"path":"/a","b":1}`: 400,
+		`{"path":"/etc/passwd","device":1,"inode":1}`: 404, `{"path":"a.bundle"}`: 400, `{"path":"/a","b":1}`: 422, `{}`: 400,
 	} {
 		r := httptest.NewRequest(http.MethodPost, "/api/v1/bundles/import", strings.NewReader(body))
 		local := &net.UnixAddr{Name: "s", Net: "unix"}
 		answer := httptest.NewRecorder()
-		api.Handler(p.store, api.Options{Lander: landing.New(p.store, attach.NewView(p.store), nil)}).ServeHTTP(answer, r.WithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, local)))
+		handler.ServeHTTP(answer, r.WithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, local)))
 		if answer.Code != want {
 			t.Errorf("%s: %d, want %d: %s", body, answer.Code, want, answer.Body)
 		}
 	}
+}
+
+func newPool(t *testing.T, s *store.Store) *jobs.Pool {
+	t.Helper()
+	pool, err := jobs.New(t.Context(), s, jobs.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pool
 }

@@ -27,13 +27,15 @@ import (
 type ClientOptions struct {
 	Server string // http://HOST:PORT, https://HOST:PORT, or unix:///path/to/socket
 	CAFile string // PEM file with certificates to trust besides the system's
+	Token  string // a personal or robot token; not needed over a socket
 }
 
 // Client is an appliance that is managed over its API.
 type Client struct {
-	base string
-	name string // for errors
-	http *http.Client
+	base  string
+	name  string // for errors
+	token string
+	http  *http.Client
 }
 
 // NewClient makes a client; it dials nothing yet.
@@ -44,7 +46,7 @@ func NewClient(opts ClientOptions) (*Client, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil // the appliance is at the site
-	c := &Client{base: strings.TrimSuffix(opts.Server, "/"), name: opts.Server, http: &http.Client{Transport: transport}}
+	c := &Client{base: strings.TrimSuffix(opts.Server, "/"), name: opts.Server, token: opts.Token, http: &http.Client{Transport: transport}}
 	if u.Scheme == "unix" {
 		c.base = "http://landfall"
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -100,8 +102,8 @@ func (c *Client) Close() error {
 }
 
 // send sends a request and returns the answer, if it is one of success and of
-// the type that is wanted.
-func (c *Client) send(ctx context.Context, method, path string, body any, want string) (*http.Response, error) {
+// the type that is wanted. Headers alternate.
+func (c *Client) send(ctx context.Context, method, path string, body any, want string, headers ...string) (*http.Response, error) {
 	var content io.Reader
 	if body != nil {
 		encoded, err := json.Marshal(body)
@@ -114,6 +116,15 @@ func (c *Client) send(ctx context.Context, method, path string, body any, want s
 	if err != nil {
 		return nil, err
 	}
+	if body != nil {
+		request.Header.Set("Content-Type", typeJSON)
+	}
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	for k := 0; k+1 < len(headers); k += 2 {
+		request.Header.Set(headers[k], headers[k+1])
+	}
 	answer, err := c.http.Do(request)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -122,26 +133,44 @@ func (c *Client) send(ctx context.Context, method, path string, body any, want s
 		return nil, fmt.Errorf("%w: %s: %w", registry.ErrUnreachable, c.name, err)
 	}
 	is := answer.Header.Get("Content-Type")
-	if answer.StatusCode == http.StatusOK && is == want {
+	fine := answer.StatusCode/100 == 2
+	if fine && (is == want || answer.StatusCode == http.StatusNoContent) {
 		return answer, nil
 	}
 	defer answer.Body.Close()
-	var f failed
-	err = json.NewDecoder(io.LimitReader(answer.Body, maxRequest)).Decode(&f)
-	if answer.StatusCode == http.StatusOK || err != nil || f.Message == "" {
+	var p Problem
+	err = json.NewDecoder(io.LimitReader(answer.Body, maxRequest)).Decode(&p)
+	if fine || err != nil || p.Kind == "" {
 		return nil, fmt.Errorf("%s answers %s, %s, to %s /api/v1/%s: is it a Landfall appliance of this version?",
 			c.name, answer.Status, cmp.Or(is, "no type"), method, path)
 	}
-	return nil, f.err()
+	return nil, p.err()
 }
 
 // call sends a request and reads its answer into result.
 func (c *Client) call(ctx context.Context, method, path string, body, result any) error {
 	answer, err := c.send(ctx, method, path, body, typeJSON)
+	return c.read(ctx, answer, err, result)
+}
+
+// callKeyed is a POST that starts work once, whatever its key is sent with.
+func (c *Client) callKeyed(ctx context.Context, path, key string, body, result any) error {
+	var headers []string
+	if key != "" {
+		headers = []string{"Idempotency-Key", key}
+	}
+	answer, err := c.send(ctx, http.MethodPost, path, body, typeJSON, headers...)
+	return c.read(ctx, answer, err, result)
+}
+
+func (c *Client) read(ctx context.Context, answer *http.Response, err error, result any) error {
 	if err != nil {
 		return err
 	}
 	defer answer.Body.Close()
+	if answer.StatusCode == http.StatusNoContent || result == nil {
+		return nil
+	}
 	if err := json.NewDecoder(answer.Body).Decode(result); err != nil {
 		return c.broken(ctx, err)
 	}
@@ -186,19 +215,9 @@ func read[E, R any](ctx context.Context, c *Client, answer *http.Response, tell 
 	}
 }
 
-// Scrub implements Upkeep.
-func (c *Client) Scrub(ctx context.Context, opts store.ScrubOptions) (*store.Scrubbed, error) {
-	return follow[store.Damage, store.Scrubbed](ctx, c, "content/scrub", scrubRequest{opts.Fresh, opts.Rate}, opts.Found)
-}
-
-// Collect implements Upkeep.
-func (c *Client) Collect(ctx context.Context, opts store.CollectOptions) (*store.Collected, error) {
-	return follow[store.Kept, store.Collected](ctx, c, "content/collect", collectRequest{opts.DryRun, opts.Now, opts.Kept != nil}, opts.Kept)
-}
-
 // Undo implements Upkeep.
 func (c *Client) Undo(ctx context.Context) (r store.Restored, err error) {
-	return r, c.call(ctx, http.MethodPost, "content/undo", struct{}{}, &r)
+	return r, c.call(ctx, http.MethodPost, "content/undo", nil, &r)
 }
 
 // Why implements Upkeep.
@@ -218,12 +237,12 @@ func (c *Client) Examine(ctx context.Context) (list []store.Finding, err error) 
 
 // Pin implements Pinner.
 func (c *Client) Pin(ctx context.Context, ref registry.Ref, owner, reason string) (p store.Pin, err error) {
-	return p, c.call(ctx, http.MethodPost, "content/pins", pinRequest{ref.Repository, ref.Tag, ref.Digest, owner, reason}, &p)
+	return p, c.call(ctx, http.MethodPost, "content/pins", pinRequest{ref.Repository, ref.Tag, ref.Digest.String(), owner, reason}, &p)
 }
 
 // Unpin implements Pinner.
 func (c *Client) Unpin(ctx context.Context, ref registry.Ref, owner string) error {
-	return c.call(ctx, http.MethodPost, "content/unpin", pinRequest{Repository: ref.Repository, Tag: ref.Tag, Digest: ref.Digest, Owner: owner}, &struct{}{})
+	return c.call(ctx, http.MethodPost, "content/unpin", pinRequest{Repository: ref.Repository, Tag: ref.Tag, Digest: ref.Digest.String(), Owner: owner}, nil)
 }
 
 // Pins implements Pinner.
@@ -232,18 +251,41 @@ func (c *Client) Pins(ctx context.Context) (list []store.Pin, err error) {
 }
 
 // Policy implements Policer.
-func (c *Client) Policy(ctx context.Context) (content []byte, err error) {
-	return content, c.call(ctx, http.MethodGet, "content/policy", nil, &content)
+func (c *Client) Policy(ctx context.Context) ([]byte, error) {
+	return c.document(ctx, "content/policy")
 }
 
 // SetPolicy implements Policer.
 func (c *Client) SetPolicy(ctx context.Context, content []byte) error {
-	return c.call(ctx, http.MethodPut, "content/policy", content, &struct{}{})
+	return c.call(ctx, http.MethodPut, "content/policy", document{string(content)}, nil)
+}
+
+// document reads a text; none is empty, not nil.
+func (c *Client) document(ctx context.Context, path string) ([]byte, error) {
+	var d document
+	if err := c.call(ctx, http.MethodGet, path, nil, &d); err != nil {
+		return nil, err
+	}
+	return []byte(d.Text), nil
+}
+
+// Hold tells an appliance what begins; release tells that it ended.
+func (c *Client) Hold(ctx context.Context, kind store.HoldKind) (release func(), err error) {
+	answer, err := c.send(ctx, http.MethodGet, "content/hold?for="+url.QueryEscape(string(kind)), nil, typeJSON)
+	if err != nil {
+		return nil, err
+	}
+	return func() { answer.Body.Close() }, nil
 }
 
 // Retain implements Policer.
 func (c *Client) Retain(ctx context.Context, opts store.RetainOptions) (r *store.Retained, err error) {
-	return r, c.call(ctx, http.MethodPost, "content/retain", retainRequest{opts.DryRun, opts.Policy}, &r)
+	request := retainRequest{DryRun: opts.DryRun}
+	if opts.Policy != nil {
+		text := string(opts.Policy)
+		request.Policy = &text
+	}
+	return r, c.call(ctx, http.MethodPost, "content/retain", request, &r)
 }
 
 // Snapshot implements Backupper.

@@ -1,239 +1,200 @@
 package api
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
+	"log/slog"
 	"net/http"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
 
 	"github.com/landfall-dev/landfall/registry"
-	"github.com/landfall-dev/landfall/registry/store"
+)
+
+// Prefix is where the API is.
+const Prefix = "/api/v1"
+
+// What an answer of success can be.
+const (
+	typeJSON    = "application/json"
+	typeProblem = "application/problem+json"
+	typeStream  = "application/x-ndjson"
+	typeBytes   = "application/octet-stream"
+	typeEvents  = "text/event-stream"
 )
 
 // maxRequest bounds the body of a request, in bytes.
 const maxRequest = 2 << 20
 
-// What an answer of success can be.
-const (
-	typeJSON   = "application/json"
-	typeStream = "application/x-ndjson"
-	typeBytes  = "application/octet-stream"
-)
+// Right is what a request needs; package auth says who has it.
+type Right = string
 
-// Options of a Handler. The zero value is the default.
-type Options struct {
-	// Lander lands bundles; nil: that is not offered.
-	Lander Lander
-	// Mirrors runs mirrors; nil: that is not offered.
-	Mirrors Mirrorer
-	// Ending is closed when the appliance ends: then what only lasts as long ends.
-	Ending <-chan struct{}
+// Anyone is the right of operations that need none.
+const Anyone Right = ""
+
+// API is the management API of an appliance.
+type API struct {
+	opts   Options
+	router *gin.Engine
+	huma   huma.API
 }
 
-// Handler serves a site below /api/v1/. Requests that a browser sends for
-// another page are refused.
-func Handler(s Site, opts Options) http.Handler {
-	h := &handler{s}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/content/hold", hold(s, opts.Ending))
-	if opts.Lander != nil {
-		mux.HandleFunc("POST /api/v1/bundles/import", importBundle(opts.Lander))
+// New makes the API of what the options have. Operations of what they have not
+// answer 404 and say why.
+func New(opts Options) *API {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	mirrors(mux, opts.Mirrors)
-	if t, ok := s.(teller); ok {
-		mux.HandleFunc("GET /api/v1/receipt", func(w http.ResponseWriter, r *http.Request) {
-			send(w, r, func(ctx context.Context) (io.ReadCloser, error) {
-				var b bytes.Buffer
-				return io.NopCloser(&b), WriteReceipt(ctx, t, &b)
-			})
-		})
+	if opts.Allow == nil {
+		opts.Allow = func(context.Context, Right) error { return nil }
 	}
-	mux.HandleFunc("POST /api/v1/content/scrub", h.scrub)
-	mux.HandleFunc("POST /api/v1/content/collect", h.collect)
-	for pattern, do := range map[string]func(*http.Request) (any, error){
-		"POST /api/v1/content/undo":              func(r *http.Request) (any, error) { return s.Undo(r.Context()) },
-		"GET /api/v1/content/why/{digest}":       h.why,
-		"GET /api/v1/content/pins":               func(r *http.Request) (any, error) { return s.Pins(r.Context()) },
-		"POST /api/v1/content/pins":              h.pin,
-		"POST /api/v1/content/unpin":             h.unpin,
-		"GET /api/v1/content/policy":             func(r *http.Request) (any, error) { return s.Policy(r.Context()) },
-		"PUT /api/v1/content/policy":             h.setPolicy,
-		"POST /api/v1/content/retain":            h.retain,
-		"GET /api/v1/content/manifests/{digest}": h.manifestOf,
-		"GET /api/v1/content/referrers/{digest}": h.referrersOf,
-		"POST /api/v1/content/missing":           h.missingBlobs,
-		"GET /api/v1/trust/policy":               func(r *http.Request) (any, error) { return s.TrustPolicyText(r.Context()) },
-		"PUT /api/v1/trust/policy":               h.setTrustPolicy,
-		"GET /api/v1/trust/state":                func(r *http.Request) (any, error) { return s.TrustState(r.Context()) },
-		"GET /api/v1/trust/images":               func(r *http.Request) (any, error) { return s.ImageVerdicts(r.Context()) },
-		"GET /api/v1/site":                       h.siteID,
-		"GET /api/v1/doctor":                     func(r *http.Request) (any, error) { return s.Examine(r.Context()) },
-		"GET /api/v1/stats":                      func(r *http.Request) (any, error) { return s.Stats(r.Context()) },
-	} {
-		mux.HandleFunc(pattern, answer(do))
-	}
-	mux.HandleFunc("GET /api/v1/backup/database", func(w http.ResponseWriter, r *http.Request) { send(w, r, s.Snapshot) })
-	mux.HandleFunc("GET /api/v1/backup/blobs/{digest}", func(w http.ResponseWriter, r *http.Request) {
-		send(w, r, func(ctx context.Context) (io.ReadCloser, error) {
-			d, err := registry.ParseDigest(r.PathValue("digest"))
-			if err != nil {
-				return nil, err
-			}
-			return s.BlobBytes(ctx, d)
-		})
-	})
-	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, fmt.Errorf("%w: the request comes from another site's page", registry.ErrDenied))
-	}))
-	return protection.Handler(mux)
-}
-
-type handler struct{ site Site }
-
-// decode reads a body that is one JSON value of known fields.
-func decode(r *http.Request, v any) error {
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxRequest))
-	d.DisallowUnknownFields()
-	err := d.Decode(v)
-	if err == nil {
-		if _, err = d.Token(); errors.Is(err, io.EOF) {
-			return nil
+	gin.SetMode(gin.ReleaseMode) // else it writes to standard output
+	router := gin.New()
+	router.RedirectTrailingSlash = false
+	router.HandleMethodNotAllowed = true
+	none := func(status int, text string) gin.HandlerFunc {
+		return func(c *gin.Context) {
+			Refuse(c.Writer, huma.NewError(status, c.Request.Method+" "+c.Request.URL.Path+": "+text).(*Problem)) //nolint:forcetypeassert // see init
 		}
-		err = cmp.Or(err, errors.New("more than one value"))
 	}
-	return fmt.Errorf("%w: request: %w", registry.ErrInvalid, err)
+	router.NoRoute(none(http.StatusNotFound, "there is no such operation"))
+	router.NoMethod(none(http.StatusMethodNotAllowed, "this is not possible here"))
+	config := huma.DefaultConfig("Landfall", opts.Version)
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath = Prefix+"/openapi", "", ""
+	config.CreateHooks = nil // links to schemas in every answer
+	config.RejectUnknownQueryParameters = true
+	config.Info.Description = "What a Landfall appliance can be asked to do."
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token":   {Type: "http", Scheme: "bearer", Description: "A personal or robot token"},
+		"session": {Type: "apiKey", In: "cookie", Name: "landfall", Description: "The cookie of a login"},
+	}
+	a := &API{opts: opts, router: router, huma: humagin.New(router, config)}
+	a.routes()
+	return a
 }
 
-// answer makes a handler of a function that returns its answer.
-func answer(do func(*http.Request) (any, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		result, err := do(r)
+// generic are names of types that say too little without their package.
+var generic = []string{"Progress", "State", "Run", "Status", "Summary", "Source", "Request", "Report", "Result", "Key", "Pin", "Line", "Step", "Entry", "Event", "Value", "Info", "Document", "Finding", "Header", "Verdict", "Record", "System", "Clock", "Load", "Memory", "Network", "Options"}
+
+// schemaName is what a type is called in the document.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if at := path.Base(t.PkgPath()); slices.Contains(generic, t.Name()) {
+		return strings.ToUpper(at[:1]) + at[1:] + name
+	}
+	return name
+}
+
+// OpenAPI describes the API (OpenAPI 3.1).
+func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
+
+// ServeHTTP answers what is below Prefix.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
+
+// rightKey is where an operation's description tells the right that it needs.
+const rightKey = "x-landfall-right"
+
+// RightOf is the right that an operation needs.
+func RightOf(op *huma.Operation) Right {
+	right, _ := op.Extensions[rightKey].(string)
+	return right
+}
+
+// route is an operation to be.
+type route struct {
+	method, path string
+	id           string // of the operation
+	right        Right
+	summary      string
+	status       int // of success, when it is not 200 or 204
+	body         int64
+}
+
+// add registers an operation. Whether the request may do it is decided before
+// anything of it is read.
+func add[I, O any](a *API, r route, do func(context.Context, *I) (*O, error)) {
+	op := a.operation(r)
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := do(ctx, in)
 		if err != nil {
-			refuse(w, err)
-			return
+			return nil, a.problem(ctx, err)
 		}
-		w.Header().Set("Content-Type", typeJSON)
-		_ = json.NewEncoder(w).Encode(result)
-	}
-}
-
-func refuse(w http.ResponseWriter, err error) {
-	f, status := describeError(err)
-	w.Header().Set("Content-Type", typeJSON)
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(f)
-}
-
-// stream runs a verb that tells of events.
-func stream[E, R any](w http.ResponseWriter, run func(tell func(E)) (*R, error)) {
-	w.Header().Set("Content-Type", typeStream)
-	out := json.NewEncoder(w)
-	flush := http.NewResponseController(w)
-	_ = flush.Flush() // the client knows that it runs
-	result, err := run(func(e E) {
-		_ = out.Encode(event[E, R]{Event: &e}) // a client that left ends the request's context
-		_ = flush.Flush()
-	})
-	last := event[E, R]{Result: result}
-	if err != nil {
-		f, _ := describeError(err)
-		last = event[E, R]{Error: &f}
-	}
-	_ = out.Encode(last)
-}
-
-func (h *handler) scrub(w http.ResponseWriter, r *http.Request) {
-	var request scrubRequest
-	if err := decode(r, &request); err != nil {
-		refuse(w, err)
-		return
-	}
-	stream(w, func(tell func(store.Damage)) (*store.Scrubbed, error) {
-		return h.site.Scrub(r.Context(), store.ScrubOptions{Fresh: request.Fresh, Rate: request.Rate, Found: tell})
+		return out, nil
 	})
 }
 
-func (h *handler) collect(w http.ResponseWriter, r *http.Request) {
-	var request collectRequest
-	if err := decode(r, &request); err != nil {
-		refuse(w, err)
-		return
+func (a *API) operation(r route) huma.Operation {
+	group, _, _ := strings.Cut(strings.TrimPrefix(r.path, "/"), "/")
+	op := huma.Operation{
+		Method: r.method, Path: Prefix + r.path, OperationID: r.id, Summary: r.summary, Tags: []string{group},
+		DefaultStatus: r.status, MaxBodyBytes: maxRequest, Extensions: map[string]any{},
+		Middlewares: huma.Middlewares{a.guard(r.right)},
 	}
-	stream(w, func(tell func(store.Kept)) (*store.Collected, error) {
-		opts := store.CollectOptions{DryRun: request.DryRun, Now: request.Now}
-		if request.Kept {
-			opts.Kept = tell
+	if r.body != 0 {
+		op.MaxBodyBytes = r.body
+	}
+	if r.right != Anyone {
+		op.Extensions[rightKey] = r.right
+		op.Security = []map[string][]string{{"token": {}}, {"session": {}}}
+	}
+	return op
+}
+
+// guard lets in who has a right.
+func (a *API) guard(right Right) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		if right != Anyone {
+			if err := a.opts.Allow(ctx.Context(), right); err != nil {
+				Refuse(humagin.Unwrap(ctx).Writer, err)
+				return
+			}
 		}
-		return h.site.Collect(r.Context(), opts)
-	})
+		next(ctx)
+	}
 }
 
-func (h *handler) why(r *http.Request) (any, error) {
-	d, err := registry.ParseDigest(r.PathValue("digest"))
+// problem is the error for the client; what is the site's own failure is logged.
+func (a *API) problem(ctx context.Context, err error) *Problem {
+	p := NewProblem(err)
+	if p.Status == http.StatusInternalServerError && ctx.Err() == nil {
+		a.opts.Log.ErrorContext(ctx, "a request failed", "error", err)
+	}
+	return p
+}
+
+// answer is one with a JSON body.
+type answer[T any] struct{ Body T }
+
+// give makes an operation's answer of a function's result.
+func give[T any](v T, err error) (*answer[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.site.Why(r.Context(), d)
+	return &answer[T]{v}, nil
 }
 
-func (p pinRequest) ref() registry.Ref {
-	return registry.Ref{Repository: p.Repository, Tag: p.Tag, Digest: p.Digest}
+// nothing is the input of operations that have none.
+type nothing struct{}
+
+// offered is an error when something is not part of the appliance.
+func offered(there bool, what string) error {
+	if there {
+		return nil
+	}
+	return &notOffered{what}
 }
 
-func (h *handler) pin(r *http.Request) (any, error) {
-	var p pinRequest
-	if err := decode(r, &p); err != nil {
-		return nil, err
-	}
-	return h.site.Pin(r.Context(), p.ref(), p.Owner, p.Reason)
-}
+type notOffered struct{ what string }
 
-func (h *handler) unpin(r *http.Request) (any, error) {
-	var p pinRequest
-	if err := decode(r, &p); err != nil {
-		return nil, err
-	}
-	return struct{}{}, h.site.Unpin(r.Context(), p.ref(), p.Owner)
-}
+func (e *notOffered) Error() string { return "this appliance " + e.what }
 
-func (h *handler) setPolicy(r *http.Request) (any, error) {
-	var content []byte
-	if err := decode(r, &content); err != nil {
-		return nil, err
-	}
-	return struct{}{}, h.site.SetPolicy(r.Context(), content)
-}
-
-func (h *handler) retain(r *http.Request) (any, error) {
-	var request retainRequest
-	if err := decode(r, &request); err != nil {
-		return nil, err
-	}
-	return h.site.Retain(r.Context(), store.RetainOptions{DryRun: request.DryRun, Policy: request.Policy})
-}
-
-// send answers with bytes. What breaks off in the middle cuts the connection;
-// what is all there but damaged is called so in the trailer.
-func send(w http.ResponseWriter, r *http.Request, open func(context.Context) (io.ReadCloser, error)) {
-	content, err := open(r.Context())
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	defer content.Close()
-	w.Header().Set("Content-Type", typeBytes)
-	w.Header().Set("Trailer", errorTrailer)
-	_, err = io.Copy(w, content)
-	if errors.Is(err, registry.ErrDigest) {
-		f, _ := describeError(err)
-		text, _ := json.Marshal(f)
-		w.Header().Set(errorTrailer, string(text))
-	} else if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-}
+func (e *notOffered) Unwrap() error { return registry.ErrNotFound }

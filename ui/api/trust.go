@@ -4,12 +4,10 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/bundle/receipt"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/store"
@@ -44,42 +42,77 @@ type siteAnswer struct {
 	ID string `json:"id"`
 }
 
-func (h *handler) setTrustPolicy(r *http.Request) (any, error) {
-	var content []byte
-	if err := decode(r, &content); err != nil {
-		return nil, err
-	}
-	return struct{}{}, h.site.SetTrustPolicy(r.Context(), content)
+func (a *API) trustRoutes() {
+	s := a.opts.Site
+	add(a, route{method: http.MethodGet, path: "/trust/state", id: "get-trust-state", right: "trust.read", summary: "Read what was accepted so far"},
+		func(ctx context.Context, _ *nothing) (*answer[trust.State], error) { return give(s.TrustState(ctx)) })
+	add(a, route{method: http.MethodGet, path: "/trust/images", id: "list-image-verdicts", right: "trust.read", summary: "List what was found out about the signatures of images"},
+		func(ctx context.Context, _ *nothing) (*answer[[]trust.ImageVerdict], error) {
+			return give(s.ImageVerdicts(ctx))
+		})
+	add(a, route{method: http.MethodGet, path: "/trust/keys", id: "list-trusted-keys", right: "trust.read", summary: "List the keys that the trust policy trusts"}, a.trustedKeys)
+	add(a, route{method: http.MethodGet, path: "/site", id: "get-site", right: "content.read", summary: "Say which site it is"},
+		func(ctx context.Context, _ *nothing) (*answer[siteAnswer], error) {
+			id, err := s.SiteID(ctx)
+			return give(siteAnswer{id}, err)
+		})
+	add(a, route{method: http.MethodGet, path: "/content/manifests/{digest}", id: "get-manifest", right: "content.read", summary: "Read a manifest whichever repository has it"}, a.manifestOf)
+	add(a, route{method: http.MethodGet, path: "/content/referrers/{digest}", id: "list-referrers", right: "content.read", summary: "List what refers to a manifest"}, a.referrersOf)
+	add(a, route{method: http.MethodPost, path: "/content/missing", id: "find-missing", right: "content.read", summary: "Say which of some blobs are not here"},
+		func(ctx context.Context, in *struct{ Body []registry.Descriptor }) (*answer[[]registry.Descriptor], error) {
+			return give(s.MissingBlobs(ctx, in.Body))
+		})
 }
 
-func (h *handler) siteID(r *http.Request) (any, error) {
-	id, err := h.site.SiteID(r.Context())
-	return siteAnswer{id}, err
+// trustedKey is a key of the trust policy.
+type trustedKey struct {
+	ID        string    `json:"id"`
+	Owner     string    `json:"owner"`
+	Kind      string    `json:"kind"`
+	PEM       string    `json:"pem"`
+	NotBefore time.Time `json:"notBefore,omitzero"`
+	NotAfter  time.Time `json:"notAfter,omitzero"`
+	Revoked   string    `json:"revoked,omitempty" doc:"Why nothing that it signed counts any more"`
 }
 
-func (h *handler) manifestOf(r *http.Request) (any, error) {
-	d, err := registry.ParseDigest(r.PathValue("digest"))
+func (a *API) trustedKeys(ctx context.Context, _ *nothing) (*answer[[]trustedKey], error) {
+	text, err := a.opts.Site.TrustPolicyText(ctx)
 	if err != nil {
 		return nil, err
 	}
-	m, content, err := h.site.ManifestOf(r.Context(), d)
-	return manifestAnswer{m.MediaType, content}, err
-}
-
-func (h *handler) referrersOf(r *http.Request) (any, error) {
-	d, err := registry.ParseDigest(r.PathValue("digest"))
+	list := []trustedKey{}
+	if len(text) == 0 {
+		return give(list, nil)
+	}
+	policy, err := trust.Parse("trust policy", text)
 	if err != nil {
 		return nil, err
 	}
-	return h.site.ReferrersOf(r.Context(), d)
+	for _, k := range policy.Keys() {
+		t := trustedKey{ID: k.ID(), Owner: k.Owner, Kind: k.Kind(), PEM: string(k.PEM()), NotBefore: k.NotBefore, NotAfter: k.NotAfter}
+		if k.Revoked != nil {
+			t.Revoked = k.Revoked.Reason
+		}
+		list = append(list, t)
+	}
+	return give(list, nil)
 }
 
-func (h *handler) missingBlobs(r *http.Request) (any, error) {
-	var blobs []registry.Descriptor
-	if err := decode(r, &blobs); err != nil {
+func (a *API) manifestOf(ctx context.Context, in *digestInput) (*answer[manifestAnswer], error) {
+	d, err := registry.ParseDigest(in.Digest)
+	if err != nil {
 		return nil, err
 	}
-	return h.site.MissingBlobs(r.Context(), blobs)
+	m, content, err := a.opts.Site.ManifestOf(ctx, d)
+	return give(manifestAnswer{m.MediaType, content}, err)
+}
+
+func (a *API) referrersOf(ctx context.Context, in *digestInput) (*answer[[]registry.Descriptor], error) {
+	d, err := registry.ParseDigest(in.Digest)
+	if err != nil {
+		return nil, err
+	}
+	return give(a.opts.Site.ReferrersOf(ctx, d))
 }
 
 // teller is a store that can say what it has, and sign it.
@@ -115,77 +148,3 @@ func WriteReceipt(ctx context.Context, s teller, w io.Writer) error {
 	}
 	return r.Write(w, key)
 }
-
-// TrustPolicyText implements Truster.
-func (c *Client) TrustPolicyText(ctx context.Context) (content []byte, err error) {
-	return content, c.call(ctx, http.MethodGet, "trust/policy", nil, &content)
-}
-
-// TrustPolicy is the policy in force.
-func (c *Client) TrustPolicy(ctx context.Context) (*trust.Policy, error) {
-	content, err := c.TrustPolicyText(ctx)
-	if err != nil || len(content) == 0 {
-		return &trust.Policy{}, err
-	}
-	return trust.Parse("trust policy of "+c.name, content)
-}
-
-// SetTrustPolicy implements Truster.
-func (c *Client) SetTrustPolicy(ctx context.Context, content []byte) error {
-	return c.call(ctx, http.MethodPut, "trust/policy", content, &struct{}{})
-}
-
-// TrustState implements Truster.
-func (c *Client) TrustState(ctx context.Context) (s trust.State, err error) {
-	return s, c.call(ctx, http.MethodGet, "trust/state", nil, &s)
-}
-
-// ImageVerdicts implements Truster.
-func (c *Client) ImageVerdicts(ctx context.Context) (list []trust.ImageVerdict, err error) {
-	return list, c.call(ctx, http.MethodGet, "trust/images", nil, &list)
-}
-
-// SiteID implements Truster.
-func (c *Client) SiteID(ctx context.Context) (string, error) {
-	var s siteAnswer
-	return s.ID, c.call(ctx, http.MethodGet, "site", nil, &s)
-}
-
-// Receipt reads the site's receipt.
-func (c *Client) Receipt(ctx context.Context) (io.ReadCloser, error) { return c.bytes(ctx, "receipt") }
-
-// ManifestOf implements Anywhere.
-func (c *Client) ManifestOf(ctx context.Context, d digest.Digest) (registry.Descriptor, []byte, error) {
-	var m manifestAnswer
-	if err := c.call(ctx, http.MethodGet, "content/manifests/"+url.PathEscape(d.String()), nil, &m); err != nil {
-		return registry.Descriptor{}, nil, err
-	}
-	descriptor := registry.Descriptor{MediaType: m.MediaType, Digest: d, Size: int64(len(m.Content))}
-	if d.Algorithm().FromBytes(m.Content) != d {
-		return descriptor, nil, c.broken(ctx, registry.ErrDigest)
-	}
-	return descriptor, m.Content, nil
-}
-
-// ReferrersOf implements Anywhere.
-func (c *Client) ReferrersOf(ctx context.Context, d digest.Digest) (list []registry.Descriptor, err error) {
-	return list, c.call(ctx, http.MethodGet, "content/referrers/"+url.PathEscape(d.String()), nil, &list)
-}
-
-// missingPage is how many blobs one request asks for.
-const missingPage = 5000
-
-// MissingBlobs implements Anywhere.
-func (c *Client) MissingBlobs(ctx context.Context, blobs []registry.Descriptor) (missing []registry.Descriptor, err error) {
-	for len(blobs) > 0 {
-		n := min(missingPage, len(blobs))
-		var list []registry.Descriptor
-		if err := c.call(ctx, http.MethodPost, "content/missing", blobs[:n], &list); err != nil {
-			return nil, err
-		}
-		missing, blobs = append(missing, list...), blobs[n:]
-	}
-	return missing, nil
-}
-
-var _ bundle.Site = (*Client)(nil)

@@ -1,13 +1,15 @@
-// Package landing brings bundles from files of the appliance's machine into its
-// store. Where that is wanted, and always for signed ones, a bundle is attached
-// first: hosts can pull from it at once, while its content is brought in behind.
-// Such a landing does not end with who asked for it. It is remembered, and goes
-// on after a restart, or when its medium comes back.
+// Package landing brings bundles into the appliance's store, as jobs. Where that
+// is wanted, and always for signed ones, a bundle is attached first: hosts can
+// pull from it at once, while its content is brought in behind. A landing does not
+// end with who asked for it, nor with the appliance. When its medium is taken out
+// it waits, and goes on when any copy of the same bundle is there.
+//
+// Nouns. A source is where a bundle is: a file of this machine, an upload, or a
+// file on a drive.
 package landing
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,17 +17,43 @@ import (
 	"time"
 
 	"github.com/landfall-dev/landfall/bundle"
+	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/attach"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/registry/trust"
+	"github.com/landfall-dev/landfall/ui/jobs"
 )
+
+// Kind is the kind of the jobs.
+const Kind = "import"
+
+// width is how many bundles land at once.
+const width = 2
+
+// Source says where a bundle is; one of its ways.
+type Source struct {
+	Path   string `json:"path,omitempty" doc:"A file of the appliance's machine; by its own commands only"`
+	Upload string `json:"upload,omitempty" doc:"The id of an upload that is whole"`
+	Drive  string `json:"drive,omitempty" doc:"The id of a drive"`
+	File   string `json:"file,omitempty" doc:"The file on the drive"`
+}
+
+func (s Source) String() string {
+	switch {
+	case s.Upload != "":
+		return "upload " + s.Upload
+	case s.Drive != "":
+		return s.File + " on drive " + s.Drive
+	}
+	return s.Path
+}
 
 // Request says how a bundle lands.
 type Request struct {
-	Keys     []string `json:"keys,omitempty"`     // PEM; when there are any, only their signatures count
-	Override string   `json:"override,omitempty"` // why to let in what is old or expired
-	Verify   bool     `json:"verify,omitempty"`   // prove every byte before anything is brought in
-	Attach   bool     `json:"attach,omitempty"`   // let hosts pull before all is in the store
+	Keys     []string `json:"keys,omitempty" doc:"Public keys (PEM); when there are any, only their signatures count"`
+	Override string   `json:"override,omitempty" doc:"Why to let in what is old or expired"`
+	Verify   bool     `json:"verify,omitempty" doc:"Prove every byte before anything is brought in"`
+	Attach   bool     `json:"attach,omitempty" doc:"Let hosts pull before all is in the store"`
 }
 
 // Options are those of bundle.Land.
@@ -41,219 +69,160 @@ func (r Request) Options() (o bundle.LandOptions, err error) {
 	return o, nil
 }
 
+// args are what a job is asked for.
+type args struct {
+	Source Source `json:"source"`
+	Bundle string `json:"bundle"` // id
+	Request
+}
+
 // Progress is how far a landing is.
 type Progress struct {
 	Attached bool           `json:"attached,omitempty"` // hosts can pull
+	Bundle   string         `json:"bundle,omitempty"`   // id
+	Source   string         `json:"source,omitempty"`   // where it was
 	Total    int64          `json:"total"`              // bytes that the site misses
 	Moved    int64          `json:"moved"`              // of these
 	Present  int            `json:"present"`            // blobs and manifests that it has
 	Verdict  *trust.Verdict `json:"verdict,omitempty"`  // at the end
 }
 
+// PhaseAttached is the phase of a job while hosts can pull from its bundle.
+const PhaseAttached = "attached"
+
+// Opener opens what is not a file of this machine. ErrNotFound when it is not there
+// now; then the bundle of the id may be elsewhere.
+type Opener func(ctx context.Context, s Source, bundle string) (*bundle.Reader, error)
+
+// Options of a Landing. The zero value is the default.
+type Options struct {
+	// Open opens uploads and files on drives; nil: there are none.
+	Open Opener
+	// Landed is told of each source whose bundle is in the store; nil: nobody is.
+	Landed func(ctx context.Context, s Source)
+	Log    *slog.Logger
+}
+
 // Landing lands bundles in one store.
 type Landing struct {
 	store *store.Store
 	view  *attach.View
-	log   *slog.Logger
+	pool  *jobs.Pool
+	opts  Options
 
-	ctx     context.Context //nolint:containedctx // of what goes on after its request
-	stop    context.CancelFunc
-	running sync.WaitGroup
-
-	mu   sync.Mutex      // protects runs
-	runs map[string]*run // by runKey
+	mu     sync.Mutex        // protects copies
+	copies map[string]Source // of what waits for its medium, by bundle
 }
 
-// New makes a Landing. Close ends what is under way; the store stays open.
-func New(s *store.Store, v *attach.View, log *slog.Logger) *Landing {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+// New makes a Landing and adds its kind of jobs to a pool.
+func New(s *store.Store, v *attach.View, p *jobs.Pool, opts Options) *Landing {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &Landing{store: s, view: v, log: log, runs: map[string]*run{}}
-	l.ctx, l.stop = context.WithCancel(context.Background())
+	l := &Landing{store: s, view: v, pool: p, opts: opts, copies: map[string]Source{}}
+	p.Register(jobs.Kind{Name: Kind, Lane: Kind, Width: width, Run: l.land})
+	p.Register(jobs.Kind{Name: KindVerify, Lane: KindVerify, Width: width, Run: l.verify})
 	return l
-}
-
-// Close ends what is under way, and waits for it. It goes on at the next start.
-func (l *Landing) Close() {
-	l.stop()
-	l.running.Wait()
-}
-
-// Land lands the bundle r, which it closes, from the file at path. tell is told
-// now and then. An attached landing goes on when ctx ends.
-func (l *Landing) Land(ctx context.Context, r *bundle.Reader, path string, request Request, tell func(Progress)) (*Progress, error) {
-	opts, err := request.Options()
-	if err != nil {
-		r.Close()
-		return nil, err
-	}
-	a, err := bundle.Admit(ctx, l.store, r, opts)
-	if err != nil {
-		r.Close()
-		return nil, err
-	}
-	if !request.Attach && len(r.Signatures()) == 0 {
-		defer r.Close()
-		run := newRun(a, r)
-		return run.land(ctx, l.store, tell)
-	}
-	run, err := l.begin(ctx, a, r, path, request)
-	if err != nil {
-		return nil, err
-	}
-	return run.wait(ctx, tell)
-}
-
-// begin attaches a bundle and lands it in the background, unless that is under
-// way.
-func (l *Landing) begin(ctx context.Context, a *bundle.Admission, r *bundle.Reader, path string, request Request) (*run, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	key := runKey(r.Header())
-	if at := l.runs[key]; at != nil {
-		r.Close()
-		return at, nil
-	}
-	pending := store.Attachment{Bundle: r.Header().ID, Path: path, Keys: request.Keys, Override: request.Override}
-	if err := l.store.AddAttachment(ctx, pending); err != nil {
-		r.Close()
-		return nil, err
-	}
-	run := newRun(a, r)
-	l.runs[key] = run
-	l.running.Go(func() { l.carryOut(run, path) })
-	return run, nil
 }
 
 // runKey tells landings apart: the same content can come twice, with another
 // place in its channel.
 func runKey(h *bundle.Header) string { return fmt.Sprintf("%s %s %d", h.ID, h.Channel, h.Sequence) }
 
-// underWay reports whether a bundle of an id is being landed.
-func (l *Landing) underWay(id string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, run := range l.runs {
-		if run.id() == id {
-			return true
-		}
-	}
-	return false
-}
+func waitKey(bundle string) string { return "bundle " + bundle }
 
-// carryOut lands an attached bundle to its end, or to that of its medium.
-func (l *Landing) carryOut(run *run, path string) {
-	ctx, cancel := context.WithCancelCause(l.ctx)
-	defer cancel(nil)
-	detach := l.view.Attach(run.admission, func(err error) { cancel(err) })
-	run.update(func(p *Progress) { p.Attached = true })
-	l.log.Info("a bundle is attached", "bundle", run.id(), "file", path)
-	_, err := run.land(ctx, l.store, nil)
-	if cause := context.Cause(ctx); err != nil && cause != nil && l.ctx.Err() == nil {
-		err = cause
-	}
-	detach()
-	err = l.conclude(run, path, err)
-	run.reader.Close()
-	l.mu.Lock()
-	delete(l.runs, runKey(run.reader.Header()))
-	l.mu.Unlock()
-	run.end(err)
-}
-
-// conclude says how a landing has ended, and forgets it unless it goes on some
-// day.
-func (l *Landing) conclude(run *run, path string, err error) error {
-	log := l.log.With("bundle", run.id(), "file", path)
-	switch {
-	case err == nil:
-		log.Info("an attached bundle is in the store")
-	case l.ctx.Err() != nil:
-		log.Info("an attached bundle is not in the store yet; it goes on at the next start")
-		return err
-	case !readable(path, run.id()):
-		log.Warn("an attached bundle cannot be read any more; it goes on when any copy is imported, or this one is back", "error", err)
-		return errors.Join(errRemoved, err)
-	default:
-		log.Error("an attached bundle did not land", "error", err)
-	}
-	if dropErr := l.store.RemoveAttachment(context.WithoutCancel(l.ctx), run.id()); dropErr != nil {
-		log.Error("an attachment is not forgotten", "error", dropErr)
-	}
-	return err
-}
-
-func (r *run) id() string { return r.reader.Header().ID }
-
-// errRemoved says that a medium was taken out before all was in the store.
-var errRemoved = errors.New("the medium was removed before all was in the store; what is there stays: import any copy of the bundle, and it goes on")
-
-// readable reports whether the bundle of an id is at path.
-func readable(path, id string) bool {
-	r, err := bundle.Open(path)
+// Start lets a bundle land. What the site would not let in is refused at once,
+// except for damage that only Verify would find. When the same bundle is being
+// landed, that is the job; if it waits for its medium, it goes on from here.
+func (l *Landing) Start(ctx context.Context, s Source, request Request, idempotencyKey string) (jobs.Job, error) {
+	opts, err := request.Options()
 	if err != nil {
-		return false
+		return jobs.Job{}, err
+	}
+	r, err := l.open(ctx, s, "")
+	if err != nil {
+		return jobs.Job{}, err
 	}
 	defer r.Close()
-	return r.Header().ID == id
+	opts.Verify = false // is for the job
+	if _, err := bundle.Admit(ctx, l.store, r, opts); err != nil {
+		return jobs.Job{}, err
+	}
+	h := r.Header()
+	j, err := l.pool.Start(ctx, Kind, args{s, h.ID, request}, jobs.StartOptions{
+		IdempotencyKey: idempotencyKey, Exclusive: Kind + " " + runKey(h), Join: true, Subject: h.ID})
+	if err == nil && j.State == jobs.Waiting {
+		l.offer(h.ID, s)
+		err = l.pool.Wake(ctx, waitKey(h.ID))
+	}
+	return j, err
 }
 
-// lookEvery is the time between two looks for media that come back.
+// Returned lets what waits for a bundle go on with a copy of it.
+func (l *Landing) Returned(ctx context.Context, bundle string, s Source) error {
+	l.offer(bundle, s)
+	return l.pool.Wake(ctx, waitKey(bundle))
+}
+
+func (l *Landing) offer(bundle string, s Source) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.copies[bundle] = s
+}
+
+// open opens a bundle where a source says that it is. ErrNotFound when it is not
+// there, or is another one than that of the id.
+func (l *Landing) open(ctx context.Context, s Source, id string) (r *bundle.Reader, err error) {
+	switch {
+	case s.Path != "":
+		r, err = bundle.Open(s.Path)
+	case l.opts.Open != nil && (s.Upload != "" || s.Drive != ""):
+		r, err = l.opts.Open(ctx, s, id)
+	default:
+		return nil, fmt.Errorf("%w: source: want an upload, or a drive and a file", registry.ErrInvalid)
+	}
+	if os.IsNotExist(err) {
+		err = fmt.Errorf("%w: %w", registry.ErrNotFound, err)
+	}
+	if err == nil && id != "" && r.Header().ID != id {
+		r.Close()
+		return nil, fmt.Errorf("%s: %w: another bundle is there now", s, registry.ErrNotFound)
+	}
+	return r, err
+}
+
+// lookEvery is the time between two looks for files that come back.
 const lookEvery = 3 * time.Second
 
-// Keep goes on with what is pending: at once after a start, and when a medium
-// comes back. It returns when ctx ends.
+// Keep looks for the files of this machine that landings wait for, until ctx ends.
 func (l *Landing) Keep(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
 	for {
-		l.resume(ctx)
+		l.look(ctx)
 		select {
-		case <-time.After(lookEvery):
+		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func (l *Landing) resume(ctx context.Context) {
-	pending, err := l.store.Attachments(ctx)
+func (l *Landing) look(ctx context.Context) {
+	waiting, err := l.pool.List(ctx, jobs.Filter{Kind: Kind, State: jobs.Waiting})
 	if err != nil {
 		return
 	}
-	for _, p := range pending {
-		if _, err := os.Stat(p.Path); err != nil || l.underWay(p.Bundle) {
+	for _, j := range waiting {
+		var a args
+		if jobs.Decode(j.Args, &a) != nil || a.Source.Path == "" {
 			continue
 		}
-		r, err := bundle.Open(p.Path)
-		if err != nil {
-			continue
-		}
-		if r.Header().ID != p.Bundle {
+		if r, err := l.open(ctx, a.Source, a.Bundle); err == nil {
 			r.Close()
-			continue
+			if err := l.Returned(ctx, a.Bundle, a.Source); err != nil {
+				l.opts.Log.Error("a landing does not go on", "job", j.ID, "error", err)
+			}
 		}
-		l.resumeOne(ctx, r, p)
-	}
-}
-
-// resumeOne gives up what the site would not let in any more.
-func (l *Landing) resumeOne(ctx context.Context, r *bundle.Reader, p store.Attachment) {
-	request := Request{Keys: p.Keys, Override: p.Override, Attach: true}
-	opts, err := request.Options()
-	var a *bundle.Admission
-	if err == nil {
-		a, err = bundle.Admit(ctx, l.store, r, opts)
-	}
-	if err == nil {
-		_, err = l.begin(ctx, a, r, p.Path, request)
-	} else {
-		r.Close()
-	}
-	if err == nil || ctx.Err() != nil {
-		return
-	}
-	l.log.Error("an attached bundle cannot go on", "bundle", p.Bundle, "file", p.Path, "error", err)
-	if err := l.store.RemoveAttachment(ctx, p.Bundle); err != nil {
-		l.log.Error("an attachment is not forgotten", "bundle", p.Bundle, "error", err)
 	}
 }

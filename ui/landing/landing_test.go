@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,9 @@ import (
 	"github.com/landfall-dev/landfall/registry/registrytest"
 	"github.com/landfall-dev/landfall/registry/remote"
 	"github.com/landfall-dev/landfall/registry/store"
+	"github.com/landfall-dev/landfall/registry/trust"
+	"github.com/landfall-dev/landfall/ui/api"
+	"github.com/landfall-dev/landfall/ui/jobs"
 	"github.com/landfall-dev/landfall/ui/landing"
 )
 
@@ -28,7 +32,10 @@ type appliance struct {
 	*remote.Registry
 	store   *store.Store
 	view    *attach.View
+	pool    *jobs.Pool
 	landing *landing.Landing
+	blocked chan struct{} // blockers hold up landings until it is closed
+	stop    func()
 }
 
 func newAppliance(t *testing.T, dir string) *appliance {
@@ -37,19 +44,72 @@ func newAppliance(t *testing.T, dir string) *appliance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &appliance{store: s, view: attach.NewView(s)}
-	a.landing = landing.New(s, a.view, nil)
+	a := &appliance{store: s, view: attach.NewView(s), blocked: make(chan struct{})}
+	if a.pool, err = jobs.New(t.Context(), s, jobs.Options{Describe: api.DescribeFailure}); err != nil {
+		t.Fatal(err)
+	}
+	a.landing = landing.New(s, a.view, a.pool, landing.Options{})
+	a.pool.Register(jobs.Kind{Name: "blocker", Lane: landing.Kind, Width: 2, Run: func(ctx context.Context, _ *jobs.Run) (any, error) {
+		select {
+		case <-a.blocked:
+		case <-ctx.Done():
+		}
+		return nil, ctx.Err()
+	}})
 	server := httptest.NewServer(engine.New(s, engine.Options{View: a.view}))
 	if a.Registry, err = remote.New(remote.Options{Server: server.URL}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	ctx, stop := context.WithCancel(context.Background())
+	var kept sync.WaitGroup
+	kept.Go(func() { a.pool.Keep(ctx) })
+	kept.Go(func() { a.landing.Keep(ctx) })
+	a.stop = sync.OnceFunc(func() {
 		a.Close()
 		server.Close()
-		a.landing.Close()
+		stop()
+		kept.Wait()
 		s.Close()
 	})
+	t.Cleanup(a.stop)
 	return a
+}
+
+// start lets a bundle land that the site lets in.
+func (a *appliance) start(t *testing.T, path string, request landing.Request) jobs.Job {
+	t.Helper()
+	j, err := a.landing.Start(t.Context(), landing.Source{Path: path}, request, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// await waits until a job is in a state.
+func (a *appliance) await(t *testing.T, id string, state jobs.State) jobs.Job {
+	t.Helper()
+	for {
+		j, err := a.pool.Get(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if j.State == state {
+			return j
+		}
+		if j.State.Ended() {
+			t.Fatalf("job %+v, %v; want it %s", j, j.Error, state)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// done is what a job did that was to end well.
+func (a *appliance) done(t *testing.T, id string) (p landing.Progress) {
+	t.Helper()
+	if err := jobs.Decode(a.await(t, id, jobs.Done).Result, &p); err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func newBundle(t *testing.T, f *registrytest.Fixture, opts bundle.CreateOptions) string {
@@ -182,17 +242,94 @@ func TestLandAttached(t *testing.T) {
 	f := registrytest.NewFixture(t)
 	a := newAppliance(t, t.TempDir())
 	path := newBundle(t, f, bundle.CreateOptions{})
-	attached := false
-	done, err := a.landing.Land(t.Context(), open(t, path), path, landing.Request{Attach: true}, func(p landing.Progress) { attached = attached || p.Attached })
-	if err != nil || !attached || done.Verdict == nil || done.Moved != done.Total {
-		t.Errorf("%+v, %v, attached %v", done, err, attached)
+	done := a.done(t, a.start(t, path, landing.Request{Attach: true}).ID)
+	if !done.Attached || done.Verdict == nil || done.Moved != done.Total {
+		t.Errorf("%+v", done)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	a.whole(t, f)
-	if list, err := a.store.Attachments(t.Context()); err != nil || len(list) != 0 {
-		t.Errorf("%v, %v", list, err)
+}
+
+// What is refused is refused at once, and leaves no job.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	f := registrytest.NewFixture(t)
+	a := newAppliance(t, t.TempDir())
+	if err := a.store.SetTrustPolicy(t.Context(), []byte(policy(t))); err != nil {
+		t.Fatal(err)
+	}
+	path := newBundle(t, f, bundle.CreateOptions{})
+	for _, c := range []struct {
+		source landing.Source
+		want   error
+	}{
+		{landing.Source{Path: path}, registry.ErrUntrusted},
+		{landing.Source{Path: filepath.Join(t.TempDir(), "nosuch")}, registry.ErrNotFound},
+		{landing.Source{}, registry.ErrInvalid},
+		{landing.Source{Upload: "x"}, registry.ErrInvalid},
+	} {
+		if _, err := a.landing.Start(t.Context(), c.source, landing.Request{}, ""); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.source, err, c.want)
+		}
+	}
+	if list, err := a.pool.List(t.Context(), jobs.Filter{}); err != nil || len(list) != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	i, err := a.landing.Inspect(t.Context(), landing.Source{Path: path})
+	if err != nil || i.Refused == "" || i.Verdict != nil || len(i.Names) != 3 || i.Names[0].Change != "new" || i.New == 0 {
+		t.Errorf("%+v, %v", i, err)
+	}
+}
+
+// policy trusts one key that has signed nothing here.
+func policy(t *testing.T) string {
+	t.Helper()
+	key, err := trust.Generate(trust.ECDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := strings.ReplaceAll(strings.TrimSpace(string(key.Key.PEM())), "\n", "\n      ")
+	return "version: 1\nkeys:\n  - owner: somebody\n    pem: |\n      " + public + "\n"
+}
+
+// A bundle is proven without being landed, and what is damaged is named.
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	f := registrytest.NewFixture(t)
+	a := newAppliance(t, t.TempDir())
+	path := newBundle(t, f, bundle.CreateOptions{})
+	j, err := a.landing.Verify(t.Context(), landing.Source{Path: path}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.await(t, j.ID, jobs.Done)
+	damage(t, path)
+	if j, err = a.landing.Verify(t.Context(), landing.Source{Path: path}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if j = a.await(t, j.ID, jobs.Failed); j.Error.Kind != "digest" {
+		t.Errorf("%+v", j.Error)
+	}
+	if list, err := a.pool.List(t.Context(), jobs.Filter{Kind: landing.Kind}); err != nil || len(list) != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// damage changes a byte of the largest blob.
+func damage(t *testing.T, path string) {
+	t.Helper()
+	r := open(t, path)
+	defer r.Close()
+	b := slices.MaxFunc(r.Header().Blobs, func(a, b bundle.Blob) int { return int(a.Size - b.Size) })
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.WriteAt([]byte("damage"), b.Offset); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -203,40 +340,18 @@ func TestGoesOnAfterRestart(t *testing.T) {
 	dir := t.TempDir()
 	path := newBundle(t, f, bundle.CreateOptions{})
 	a := newAppliance(t, dir)
-	if err := a.store.AddAttachment(t.Context(), store.Attachment{Bundle: open(t, path).Header().ID, Path: path}); err != nil {
+	content, err := os.ReadFile(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	keep(t, a)
-	a.settled(t)
-	a.whole(t, f)
-}
-
-func keep(t *testing.T, a *appliance) {
-	ctx, stop := context.WithCancel(t.Context())
-	kept := make(chan struct{})
-	go func() {
-		defer close(kept)
-		a.landing.Keep(ctx)
-	}()
-	t.Cleanup(func() {
-		stop()
-		<-kept
-	})
-}
-
-// settled waits until nothing is pending.
-func (a *appliance) settled(t *testing.T) {
-	t.Helper()
-	for {
-		list, err := a.store.Attachments(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(list) == 0 {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+	j := a.start(t, path, landing.Request{Attach: true})
+	a.stop()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
 	}
+	a = newAppliance(t, dir)
+	a.done(t, j.ID)
+	a.whole(t, f)
 }
 
 // A medium that breaks ends its names at once and loses nothing; the landing
@@ -281,23 +396,33 @@ func TestMediumRemoved(t *testing.T) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r = open(t, path)
-	if err := os.Truncate(path, r.Size()-2000); err != nil {
-		t.Fatal(err)
+	j := a.takenOut(t, path)
+	if !strings.Contains(j.Error.Message, "bring any copy of the bundle, and it goes on") {
+		t.Error(j.Error)
 	}
-	_, err = a.landing.Land(t.Context(), r, path, landing.Request{Attach: true}, nil)
-	if err == nil || !strings.Contains(err.Error(), "import any copy of the bundle, and it goes on") {
-		t.Fatalf("a landing without its medium: %v", err)
-	}
-	if list, err := a.store.Attachments(t.Context()); err != nil || len(list) != 1 {
-		t.Fatalf("%v, %v", list, err)
-	}
-	keep(t, a)
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a.settled(t)
+	if done := a.done(t, j.ID); done.Present == 0 {
+		t.Errorf("%+v; want what was there to be used", done)
+	}
 	a.whole(t, f)
+}
+
+// takenOut is a landing whose medium is taken out before it begins.
+func (a *appliance) takenOut(t *testing.T, path string) jobs.Job {
+	t.Helper()
+	for range 2 {
+		if _, err := a.pool.Start(t.Context(), "blocker", nil, jobs.StartOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j := a.start(t, path, landing.Request{Attach: true})
+	if err := os.Truncate(path, 100); err != nil {
+		t.Fatal(err)
+	}
+	close(a.blocked)
+	return a.await(t, j.ID, jobs.Waiting)
 }
 
 // A damaged blob ends a landing for good: waiting would not mend it.
@@ -306,29 +431,16 @@ func TestDamagedMedium(t *testing.T) {
 	f := registrytest.NewFixture(t)
 	a := newAppliance(t, t.TempDir())
 	path := newBundle(t, f, bundle.CreateOptions{})
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	r := open(t, path)
-	b := slices.MaxFunc(r.Header().Blobs, func(a, b bundle.Blob) int { return int(a.Size - b.Size) })
-	if _, err := file.WriteAt([]byte("damage"), b.Offset); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := a.landing.Land(t.Context(), r, path, landing.Request{Attach: true}, nil); !errors.Is(err, registry.ErrDigest) {
-		t.Errorf("%v, want a digest mismatch", err)
-	}
-	if list, err := a.store.Attachments(t.Context()); err != nil || len(list) != 0 {
-		t.Errorf("%v, %v", list, err)
+	damage(t, path)
+	if j := a.await(t, a.start(t, path, landing.Request{Attach: true}).ID, jobs.Failed); j.Error.Kind != "digest" {
+		t.Errorf("%+v, want a digest mismatch", j.Error)
 	}
 	if _, err := a.Resolve(t.Context(), f.Names[0]); !errors.Is(err, registry.ErrNotFound) {
 		t.Errorf("a name of a damaged bundle stays: %v", err)
 	}
 }
 
-// When the medium stays away, any copy of the bundle is as good, and the first
-// one is not waited for any more.
+// When the medium stays away, any copy of the bundle is as good.
 func TestAnyCopyGoesOn(t *testing.T) {
 	t.Parallel()
 	f := registrytest.NewFixture(t)
@@ -342,19 +454,13 @@ func TestAnyCopyGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := open(t, path)
-	if err := os.Truncate(path, r.Size()-2000); err != nil {
-		t.Fatal(err)
+	j := a.takenOut(t, path)
+	again := a.start(t, copied, landing.Request{Attach: true})
+	if again.ID != j.ID {
+		t.Errorf("job %s, want %s to go on", again.ID, j.ID)
 	}
-	if _, err := a.landing.Land(t.Context(), r, path, landing.Request{Attach: true}, nil); err == nil {
-		t.Fatal("a landing without its medium")
-	}
-	done, err := a.landing.Land(t.Context(), open(t, copied), copied, landing.Request{Attach: true}, nil)
-	if err != nil || done.Present == 0 {
-		t.Errorf("the copy: %+v, %v; want what was there to be used", done, err)
+	if done := a.done(t, j.ID); done.Source != copied {
+		t.Errorf("%+v, want it from %s", done, copied)
 	}
 	a.whole(t, f)
-	if list, err := a.store.Attachments(t.Context()); err != nil || len(list) != 0 {
-		t.Errorf("%v, %v", list, err)
-	}
 }

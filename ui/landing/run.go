@@ -1,47 +1,124 @@
 package landing
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
 	"runtime"
 	"sync"
-	"time"
 
 	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/ui/jobs"
 )
 
-// run is one landing.
+// errRemoved says that a medium was taken out before all was in the store.
+var errRemoved = errors.New("the medium was removed before all was in the store; what is there stays: bring any copy of the bundle, and it goes on")
+
+// run is one landing under way.
 type run struct {
-	admission *bundle.Admission
-	reader    *bundle.Reader
-	ended     chan struct{} // closed after err was set
+	job *jobs.Run
 
-	mu      sync.Mutex // protects the fields below
-	at      Progress
-	changed chan struct{} // closed with the next change
-	err     error
+	mu sync.Mutex // protects at
+	at Progress
 }
 
-func newRun(a *bundle.Admission, r *bundle.Reader) *run {
-	return &run{admission: a, reader: r, ended: make(chan struct{}), changed: make(chan struct{})}
-}
-
-// land brings the content in. It leaves a processor to the site's clients.
-func (r *run) land(ctx context.Context, dst registry.Writer, tell func(Progress)) (*Progress, error) {
-	opts := registry.CopyOptions{Jobs: max(1, runtime.NumCPU()-1), Progress: r.event}
-	if tell != nil {
-		told := throttled(tell)
-		opts.Progress = func(e registry.Event) {
-			r.event(e)
-			told(r.progress())
-		}
-	}
-	if err := r.admission.Land(ctx, dst, opts); err != nil {
+// land carries out a job.
+func (l *Landing) land(ctx context.Context, j *jobs.Run) (any, error) {
+	var a args
+	if err := j.Args(&a); err != nil {
 		return nil, err
 	}
-	r.update(func(p *Progress) { p.Verdict = r.admission.Verdict })
-	p := r.progress()
-	return &p, nil
+	opts, err := a.Options()
+	if err != nil {
+		return nil, err
+	}
+	r, source, err := l.find(ctx, j, a)
+	if err != nil { // it could be read when the job was started
+		return nil, &jobs.Wait{For: waitKey(a.Bundle), Err: errors.Join(errRemoved, err)}
+	}
+	defer r.Close()
+	run := &run{job: j, at: Progress{Bundle: a.Bundle, Source: source.String()}}
+	j.Log(slog.LevelInfo, "lands from "+source.String(), nil)
+	err = l.bring(ctx, run, r, opts, a.Attach)
+	if err != nil && ctx.Err() == nil && !l.readable(ctx, source, a.Bundle) {
+		return nil, &jobs.Wait{For: waitKey(a.Bundle), Err: errors.Join(errRemoved, err)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if l.opts.Landed != nil {
+		l.opts.Landed(ctx, source)
+	}
+	return run.progress(), nil
+}
+
+// find opens the bundle where it was last, where a copy was offered, or where it
+// was at first, and remembers where that is.
+func (l *Landing) find(ctx context.Context, j *jobs.Run, a args) (*bundle.Reader, Source, error) {
+	l.mu.Lock()
+	offered := l.copies[a.Bundle]
+	delete(l.copies, a.Bundle)
+	l.mu.Unlock()
+	var last Source
+	if _, err := j.Cursor(&last); err != nil {
+		return nil, last, err
+	}
+	var first error
+	for _, s := range []Source{offered, last, a.Source} {
+		if s == (Source{}) {
+			continue
+		}
+		r, err := l.open(ctx, s, a.Bundle)
+		if err == nil && s != last {
+			if err = j.SetCursor(ctx, s); err != nil {
+				r.Close()
+				return nil, s, err
+			}
+		}
+		if err == nil {
+			return r, s, nil
+		}
+		first = cmp.Or(first, err)
+	}
+	return nil, a.Source, first
+}
+
+// readable reports whether the bundle of an id is at a source.
+func (l *Landing) readable(ctx context.Context, s Source, id string) bool {
+	r, err := l.open(ctx, s, id)
+	if err != nil {
+		return false
+	}
+	return r.Close() == nil
+}
+
+// bring asks the policy and brings the content in, attached where that is wanted.
+func (l *Landing) bring(ctx context.Context, run *run, r *bundle.Reader, opts bundle.LandOptions, asked bool) error {
+	a, err := bundle.Admit(ctx, l.store, r, opts)
+	if err != nil {
+		return err
+	}
+	attached := r.Attachable() && (asked || len(r.Signatures()) > 0)
+	if asked && !attached {
+		run.job.Log(slog.LevelWarn, "hosts cannot pull from this drive; they can when all is in the store", nil)
+	}
+	landing, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if attached {
+		defer l.view.Attach(a, func(err error) { cancel(err) })()
+		run.update(func(p *Progress) { p.Attached = true })
+		run.job.Log(slog.LevelInfo, "attached: hosts can pull", nil)
+	}
+	// It leaves a processor to the site's clients.
+	err = a.Land(landing, l.store, registry.CopyOptions{Jobs: max(1, runtime.NumCPU()-1), Progress: run.event})
+	if lost := context.Cause(landing); err != nil && lost != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: %w", lost, err)
+	}
+	run.update(func(p *Progress) { p.Verdict = a.Verdict })
+	return err
 }
 
 func (r *run) event(e registry.Event) {
@@ -59,66 +136,18 @@ func (r *run) event(e registry.Event) {
 
 func (r *run) update(change func(*Progress)) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	change(&r.at)
-	close(r.changed)
-	r.changed = make(chan struct{})
+	at := r.at
+	r.mu.Unlock()
+	told := jobs.Progress{Phase: "importing", Bytes: at.Moved, TotalBytes: at.Total, Items: int64(at.Present)}
+	if at.Attached {
+		told.Phase = PhaseAttached
+	}
+	r.job.Report(told)
 }
 
 func (r *run) progress() Progress {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.at
-}
-
-func (r *run) end(err error) {
-	r.err = err
-	close(r.ended)
-}
-
-// tellEvery is how often it is said how far a landing is.
-const tellEvery = 200 * time.Millisecond
-
-// wait follows a landing until it or ctx ends.
-func (r *run) wait(ctx context.Context, tell func(Progress)) (*Progress, error) {
-	told := Progress{}
-	for {
-		r.mu.Lock()
-		at, changed := r.at, r.changed
-		r.mu.Unlock()
-		if tell != nil && at != told {
-			told = at
-			tell(at)
-		}
-		select {
-		case <-r.ended:
-			at = r.progress()
-			return &at, r.err
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case <-changed:
-		}
-		if told == (Progress{}) {
-			continue // the first news are told at once
-		}
-		select {
-		case <-time.After(tellEvery):
-		case <-r.ended:
-		case <-ctx.Done():
-		}
-	}
-}
-
-// throttled tells of one of many events only.
-func throttled(tell func(Progress)) func(Progress) {
-	var mu sync.Mutex // protects last, and is held around tell
-	var last time.Time
-	return func(p Progress) {
-		mu.Lock()
-		defer mu.Unlock()
-		if time.Since(last) > tellEvery {
-			last = time.Now()
-			tell(p)
-		}
-	}
 }

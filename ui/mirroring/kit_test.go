@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	"github.com/landfall-dev/landfall/registry/registrytest"
 	"github.com/landfall-dev/landfall/registry/remote"
 	"github.com/landfall-dev/landfall/registry/store"
+	"github.com/landfall-dev/landfall/ui/jobs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -118,6 +120,7 @@ type kit struct {
 	clock *clock
 	dir   string
 	file  string
+	stop  func()
 }
 
 // newKit begins with a file; UP in it stands for the upstream.
@@ -147,13 +150,25 @@ func (k *kit) open() {
 	k.t.Helper()
 	s, err := store.Open(k.t.Context(), k.dir, store.Options{})
 	k.must(err)
-	k.Mirroring, err = newAt(s, k.file, nil, k.clock.now)
+	pool, err := jobs.New(k.t.Context(), s, jobs.Options{})
 	k.must(err)
+	k.Mirroring, err = newAt(k.t.Context(), s, pool, k.file, options{now: k.clock.now})
+	k.must(err)
+	ctx, stop := context.WithCancel(context.Background())
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		pool.Keep(ctx)
+	}()
+	k.stop = func() {
+		stop()
+		<-kept
+	}
 }
 
 // close ends the appliance in order.
 func (k *kit) close() {
-	k.Close()
+	k.stop()
 	k.must(k.store.Close())
 }
 
@@ -166,26 +181,37 @@ func (k *kit) restart() {
 
 func (k *kit) begin(mirrors ...string) Run {
 	k.t.Helper()
-	run, err := k.Start(k.t.Context(), mirrors)
+	run, err := k.Start(k.t.Context(), mirrors, "")
 	k.must(err)
 	return run
 }
 
 // settle waits for all runs that have begun.
 func (k *kit) settle() {
+	k.t.Helper()
+	list, err := k.pool.List(k.t.Context(), jobs.Filter{Live: true})
+	k.must(err)
+	for _, j := range list {
+		_, err := k.pool.Await(k.t.Context(), j.ID)
+		k.must(err)
+	}
+}
+
+// goes waits until a run does.
+func (k *kit) goes(id string) {
+	k.t.Helper()
 	for {
-		k.mu.Lock()
-		j := k.find(func(*job) bool { return true })
-		k.mu.Unlock()
-		if j == nil {
+		run, err := k.Run(k.t.Context(), id)
+		k.must(err)
+		if run.State != Waiting {
 			return
 		}
-		<-j.ended
+		time.Sleep(time.Millisecond)
 	}
 }
 
 // finish is settle, and returns one of the runs.
-func (k *kit) finish(id int64) Run {
+func (k *kit) finish(id string) Run {
 	k.t.Helper()
 	k.settle()
 	run, err := k.Run(k.t.Context(), id)
@@ -204,10 +230,11 @@ func (k *kit) tick(at string) {
 // ran are the runs in the history, the oldest first: "1 schedule done a,b".
 func (k *kit) ran() (list []string) {
 	k.t.Helper()
-	runs, err := k.Runs(k.t.Context(), 0, 0)
+	runs, err := k.Runs(k.t.Context(), "", 0)
 	k.must(err)
-	for _, r := range runs {
-		list = append([]string{fmt.Sprintf("%d %s %s %s", r.ID, r.Trigger, r.State, strings.Join(r.Mirrors, ","))}, list...)
+	slices.Reverse(runs)
+	for n, r := range runs {
+		list = append(list, fmt.Sprintf("%d %s %s %s", n+1, r.Trigger, r.State, strings.Join(r.Mirrors, ",")))
 	}
 	return list
 }

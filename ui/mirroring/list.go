@@ -2,6 +2,7 @@ package mirroring
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/landfall-dev/landfall/sync/config"
@@ -27,7 +28,7 @@ type Status struct {
 	Next     *time.Time `json:"next,omitempty"`     // when it runs by itself
 	State    State      `json:"state"`              // idle, waiting, running or deferred
 	Until    *time.Time `json:"until,omitempty"`    // when a link opens that it is deferred for
-	Run      int64      `json:"run,omitempty"`      // the run that it is in, or waits for
+	Run      string     `json:"run,omitempty"`      // the run that it is in, or waits for
 	OnDemand bool       `json:"onDemand,omitempty"`
 	Offline  bool       `json:"offline,omitempty"`
 	Last     *Run       `json:"last,omitempty"` // that ended, and what it did for this mirror
@@ -35,18 +36,22 @@ type Status struct {
 }
 
 // List tells of all mirrors of the file in force.
-func (m *Mirroring) List(context.Context) (Listing, error) {
+func (m *Mirroring) List(ctx context.Context) (Listing, error) {
+	runs, err := m.all(ctx)
+	if err != nil {
+		return Listing{}, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l := Listing{File: m.path, Loaded: m.loaded.UTC(), Problem: m.problem, Offline: m.file.Offline, Mirrors: []Status{}}
 	for k := range m.file.Mirrors {
-		l.Mirrors = append(l.Mirrors, m.status(&m.file.Mirrors[k]))
+		l.Mirrors = append(l.Mirrors, m.status(&m.file.Mirrors[k], runs))
 	}
 	return l, nil
 }
 
-// status is List for one mirror; mu is held.
-func (m *Mirroring) status(mirror *config.Mirror) Status {
+// status is List for one mirror, given the last runs; mu is held.
+func (m *Mirroring) status(mirror *config.Mirror, runs []Run) Status {
 	s := Status{Name: mirror.Name, Sources: sources(mirror), State: Idle, OnDemand: mirror.OnDemand != nil, Offline: m.file.Offline || mirror.Offline}
 	if mirror.Schedule != nil {
 		s.Schedule = mirror.Schedule.Cron
@@ -58,19 +63,29 @@ func (m *Mirroring) status(mirror *config.Mirror) Status {
 	if s.Until = told(t.again); s.Until != nil {
 		s.State = Deferred
 	}
-	if j := m.busy(mirror.Name); j != nil {
-		s.State, s.Run = j.live().State, j.id()
-	}
-	if last, ok := m.last[mirror.Name]; ok {
-		outcome, tally := *last.Outcome, last.tally(mirror.Name)
-		outcome.Mirrors = []Tally{tally}
-		last.Outcome = &outcome
-		s.Last, s.Problem = &last, tally.Problem
-		if last.State == Failed && s.Problem == "" {
-			s.Problem = outcome.Error
+	for _, run := range runs { // the newest first
+		if !slices.Contains(run.Mirrors, mirror.Name) {
+			continue
 		}
+		if run.Live() {
+			s.State, s.Run = run.State, run.ID
+			continue
+		}
+		s.ended(run)
+		break
 	}
 	return s
+}
+
+// ended tells of the mirror's last run that has.
+func (s *Status) ended(last Run) {
+	outcome, tally := *last.Outcome, last.tally(s.Name)
+	outcome.Mirrors = []Tally{tally}
+	last.Outcome = &outcome
+	s.Last, s.Problem = &last, tally.Problem
+	if last.State == Failed && s.Problem == "" {
+		s.Problem = outcome.Error
+	}
 }
 
 func told(at time.Time) *time.Time {

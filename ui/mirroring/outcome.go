@@ -113,7 +113,7 @@ func (o *Outcome) state(err error) State {
 	return Deferred
 }
 
-// kinds are the errors that a run can end with, as the history calls them; the
+// kinds are the errors that a run can end with, as its outcome calls them; the
 // first that it is counts.
 var kinds = []struct {
 	name string
@@ -137,7 +137,7 @@ func kindOf(err error) string {
 	return ""
 }
 
-// failure is an error that the history tells of.
+// failure is an error in one line.
 type failure struct {
 	kind    error
 	message string

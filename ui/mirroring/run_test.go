@@ -1,6 +1,7 @@
 package mirroring
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/sync/mirror"
+	"github.com/landfall-dev/landfall/ui/jobs"
 )
 
 // A run by hand brings all mirrors level, and says what it changed; what was there
@@ -25,16 +27,17 @@ func TestStart(t *testing.T) {
 	if sum := run.Outcome.Total(); sum.Copied != 2 || len(run.Report.Images) != 2 || run.Outcome.Moved == 0 || run.Outcome.Moved != run.Outcome.Planned {
 		t.Errorf("%+v, %+v", run.Outcome, run.Report)
 	}
+	first := run.ID
 	run = k.finish(k.begin("tool", "tool").ID)
 	if sum := run.Outcome.Total(); run.State != Done || sum.Present != 1 || sum.Copied != 0 || len(run.Report.Images) != 0 || run.Outcome.Moved != 0 {
 		t.Errorf("%+v, %+v", run.Outcome, run.Report)
 	}
-	list, err := k.Runs(t.Context(), 2, 10)
-	if err != nil || len(list) != 1 || list[0].ID != 1 || list[0].Report != nil || list[0].Outcome.Total().Copied != 2 {
+	list, err := k.Runs(t.Context(), run.ID, 10)
+	if err != nil || len(list) != 1 || list[0].ID != first || list[0].Report != nil || list[0].Outcome.Total().Copied != 2 {
 		t.Errorf("%+v, %v", list, err)
 	}
 	app, tool := k.status("app"), k.status("tool")
-	if app.State != Idle || app.Last.ID != 1 || tool.Last.ID != 2 || tool.Last.Outcome.Mirrors[0].Present != 1 || app.Next != nil ||
+	if app.State != Idle || app.Last.ID != first || tool.Last.ID != run.ID || tool.Last.Outcome.Mirrors[0].Present != 1 || app.Next != nil ||
 		!slices.Equal(app.Sources, []string{k.up.address + "/registry.example/team/app"}) {
 		t.Errorf("%+v, %+v", app, tool)
 	}
@@ -47,7 +50,7 @@ func TestStartRefused(t *testing.T) {
 - {name: pulled, source: "UP/b", onDemand: true}
 `)
 	for name, reason := range map[string]string{"nosuch": "(app, dark, pulled, tool)", "dark": "offline", "pulled": "comes on demand"} {
-		if _, err := k.Start(t.Context(), []string{"app", name}); !errors.Is(err, registry.ErrInvalid) || !strings.Contains(err.Error(), reason) {
+		if _, err := k.Start(t.Context(), []string{"app", name}, ""); !errors.Is(err, registry.ErrInvalid) || !strings.Contains(err.Error(), reason) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -73,11 +76,11 @@ func TestBusy(t *testing.T) {
 	release := k.up.hold()
 	first := k.begin("app")
 	<-k.up.came
-	if _, err := k.Start(t.Context(), nil); !errors.Is(err, registry.ErrConflict) || !strings.Contains(err.Error(), "app is in run 1") {
+	if _, err := k.Start(t.Context(), nil, ""); !errors.Is(err, registry.ErrConflict) || !strings.Contains(err.Error(), "app is in run "+first.ID) {
 		t.Errorf("%v, want ErrConflict", err)
 	}
 	second := k.begin("tool")
-	if _, err := k.Start(t.Context(), []string{"tool"}); !errors.Is(err, registry.ErrConflict) {
+	if _, err := k.Start(t.Context(), []string{"tool"}, ""); !errors.Is(err, registry.ErrConflict) {
 		t.Errorf("%v, want ErrConflict", err)
 	}
 	run, err := k.Run(t.Context(), first.ID)
@@ -106,43 +109,44 @@ func TestCancel(t *testing.T) {
 	first := k.begin("app")
 	second := k.begin("tool")
 	<-k.up.came
-	for _, id := range []int64{second.ID, first.ID} {
+	for _, id := range []string{second.ID, first.ID} {
 		run, err := k.Cancel(t.Context(), id)
-		if err != nil || run.State != Canceled || run.Err() == nil || run.Err().Error() != "it was canceled" {
+		if err != nil || run.State != Canceled || run.Err() == nil || run.Err().Error() != jobs.ErrCancelled.Error() {
 			t.Errorf("%+v, %v", run, err)
 		}
 		if _, err := k.Cancel(t.Context(), id); !errors.Is(err, registry.ErrConflict) {
 			t.Errorf("%v, want ErrConflict", err)
 		}
 	}
-	if _, err := k.Cancel(t.Context(), 9); !errors.Is(err, registry.ErrNotFound) {
+	if _, err := k.Cancel(t.Context(), "9"); !errors.Is(err, registry.ErrNotFound) {
 		t.Errorf("%v, want ErrNotFound", err)
 	}
 	release()
 	k.restart() // what was canceled does not go on
 	k.tick("1 12:01")
-	if run := k.finish(k.begin().ID); run.ID != 3 || run.State != Done {
+	if run := k.finish(k.begin().ID); run.State != Done {
 		t.Errorf("%+v", run)
+	}
+	if got := k.ran(); !slices.Equal(got, []string{"1 manual canceled app", "2 manual canceled tool", "3 manual done app,tool"}) {
+		t.Errorf("%q", got)
 	}
 }
 
-// What the end of the appliance interrupts goes on at the next start under its
-// own number, and so does what waited.
+// What the end of the appliance interrupts goes on at the next start as the same
+// run, and so does what waited.
 func TestGoesOn(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, "1 12:00", plain)
 	release := k.up.hold()
-	k.begin("app")
+	first := k.begin("app")
 	k.begin("tool")
 	<-k.up.came
 	k.restart()
-	if got := k.ran(); !slices.Equal(got, []string{"1 manual waiting app", "2 manual waiting tool"}) {
+	k.goes(first.ID)
+	if got := k.ran(); !slices.Equal(got, []string{"1 manual running app", "2 manual waiting tool"}) {
 		t.Errorf("%q", got)
 	}
-	if stored, err := k.store.Runs(t.Context(), 0, 0); err != nil || stored[0].State != "interrupted" || stored[0].Crashes != 0 {
-		t.Errorf("%+v, %v", stored, err)
-	}
-	if _, err := k.Start(t.Context(), []string{"app"}); !errors.Is(err, registry.ErrConflict) {
+	if _, err := k.Start(t.Context(), []string{"app"}, ""); !errors.Is(err, registry.ErrConflict) {
 		t.Errorf("%v, want ErrConflict", err)
 	}
 	release()
@@ -153,28 +157,23 @@ func TestGoesOn(t *testing.T) {
 	k.has(k.up.Names[0], k.up.Index)
 }
 
-// A run goes on after a crash, too, but not for ever.
-func TestCrashes(t *testing.T) {
+// The same key starts one run, however often it is sent.
+func TestKeyed(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, "1 12:00", plain)
-	id, err := k.store.BeginRun(t.Context(), []string{"app"}, "manual", k.clock.now())
+	release := k.up.hold()
+	run, err := k.Start(t.Context(), []string{"app"}, "once")
 	k.must(err)
-	for range maxCrashes {
-		k.restart()
-		if run, err := k.Run(t.Context(), id); err != nil || run.State != Waiting {
-			t.Fatalf("%+v, %v", run, err)
-		}
-		k.queue = nil // a crash does not write how it ends
-		k.must(k.store.ResumeRun(t.Context(), id))
+	<-k.up.came
+	again, err := k.Start(t.Context(), []string{"app"}, "once")
+	if err != nil || again.ID != run.ID {
+		t.Errorf("%+v, %v, want run %s", again, err, run.ID)
 	}
-	k.restart()
-	run, err := k.Run(t.Context(), id)
-	if err != nil || run.State != Failed || !strings.Contains(run.Err().Error(), "crashed 4 times") {
-		t.Errorf("%+v, %v", run, err)
+	if _, err := k.Start(t.Context(), []string{"tool"}, "once"); !errors.Is(err, registry.ErrConflict) {
+		t.Errorf("%v, want ErrConflict", err)
 	}
-	if s := k.status("app"); s.State != Idle || !strings.Contains(s.Problem, "crashed 4 times") {
-		t.Errorf("%+v", s)
-	}
+	release()
+	k.settle()
 }
 
 // What cannot be had makes a run partial, and is named.
@@ -191,13 +190,14 @@ func TestPartial(t *testing.T) {
 // An error keeps its kind in the history.
 func TestKinds(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, "1 12:00", plain)
 	for _, c := range kinds {
-		id, err := k.store.BeginRun(t.Context(), []string{"app"}, "manual", k.clock.now())
-		k.must(err)
-		j := newJob(t.Context(), Run{ID: id, Mirrors: []string{"app"}, Trigger: Manual})
-		k.end(j, nil, fmt.Errorf("why: %w", c.err))
-		run, err := k.Run(t.Context(), id)
+		err := fmt.Errorf("why: %w", c.err)
+		did := result{State: Failed, Outcome: &Outcome{Mirrors: []Tally{}, Error: oneLine(err), Kind: kindOf(err)}}
+		content, marshalErr := json.Marshal(did)
+		if marshalErr != nil {
+			t.Fatal(marshalErr)
+		}
+		run, err := runOf(jobs.Job{State: jobs.Failed, Args: []byte(`{"mirrors":["app"]}`), Result: content})
 		if err != nil || run.State != Failed || !errors.Is(run.Err(), c.err) || run.Err().Error() != "why: "+c.err.Error() {
 			t.Errorf("%v: %+v, %v", c.err, run.Outcome, err)
 		}

@@ -1,6 +1,7 @@
 package mirroring
 
 import (
+	"context"
 	"time"
 
 	"github.com/landfall-dev/landfall/sync/config"
@@ -54,22 +55,27 @@ type due struct {
 
 // due lists mirrors whose time has come, in the order of the file. Those that are
 // in a run, or wait for one, stay due until it has ended.
-func (m *Mirroring) due() (list []due) {
+func (m *Mirroring) due(ctx context.Context) (list []due, err error) {
 	now := m.now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	live, err := m.live(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for k := range m.file.Mirrors {
 		mirror := &m.file.Mirrors[k]
 		t := m.timesOf(mirror.Name)
+		_, busy := live[mirror.Name]
 		switch {
-		case mirror.OnDemand != nil || m.file.Offline || mirror.Offline || m.busy(mirror.Name) != nil:
+		case mirror.OnDemand != nil || m.file.Offline || mirror.Offline || busy:
 		case reached(t.next, now):
 			list = append(list, due{mirror.Name, Schedule})
 		case reached(t.again, now):
 			list = append(list, due{mirror.Name, Window})
 		}
 	}
-	return list
+	return list, nil
 }
 
 // retryAfter is how long a run that did not begin is left alone.

@@ -180,7 +180,7 @@ func TestReload(t *testing.T) {
 	if got := k.ran(); len(got) != 2 || k.next("app") != "" {
 		t.Errorf("offline, %q ran", got)
 	}
-	if _, err := k.Start(t.Context(), nil); err == nil {
+	if _, err := k.Start(t.Context(), nil, ""); err == nil {
 		t.Error("offline, a run began")
 	}
 }

@@ -7,17 +7,18 @@ import (
 	"strings"
 
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/ui/jobs"
 )
 
 // Start runs mirrors by hand: those of some names, or all that are copied ahead.
 // They wait while another run goes. ErrConflict when one of them is in a run
 // already, or waits for one; ErrInvalid when one cannot be run.
-func (m *Mirroring) Start(ctx context.Context, mirrors []string) (Run, error) {
+func (m *Mirroring) Start(ctx context.Context, mirrors []string, idempotencyKey string) (Run, error) {
 	names, err := m.meant(mirrors)
 	if err != nil {
 		return Run{}, err
 	}
-	return m.begin(ctx, names, Manual)
+	return m.begin(ctx, names, Manual, idempotencyKey)
 }
 
 // meant are the names of the mirrors to run, each once.
@@ -53,87 +54,57 @@ func (m *Mirroring) meant(names []string) (list []string, err error) {
 	return list, err
 }
 
-// begin writes a run into the history and puts it into the queue.
-func (m *Mirroring) begin(ctx context.Context, names []string, trigger Trigger) (Run, error) {
+// begin starts a run's job, of the context's actor or, by itself, of the appliance.
+func (m *Mirroring) begin(ctx context.Context, names []string, trigger Trigger, key string) (Run, error) {
+	now := m.now()
+	a := args{Mirrors: names, Trigger: trigger}
+	if trigger != Manual {
+		a.At = now.UTC()
+	}
+	opts := jobs.StartOptions{Subject: strings.Join(names, ",") + " " + string(trigger), IdempotencyKey: key}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.ctx.Err() != nil {
-		return Run{}, fmt.Errorf("%w: the appliance ends", registry.ErrConflict)
+	if j, there, err := m.pool.Keyed(ctx, Kind, a, opts); there || err != nil {
+		return asked(j, err)
+	}
+	live, err := m.live(ctx)
+	if err != nil {
+		return Run{}, err
 	}
 	for _, name := range names {
-		if j := m.busy(name); j != nil {
-			return Run{}, fmt.Errorf("%w: mirror %s is in run %d, which has not ended", registry.ErrConflict, name, j.id())
+		if run, busy := live[name]; busy {
+			return Run{}, fmt.Errorf("%w: mirror %s is in run %s, which has not ended", registry.ErrConflict, name, run.ID)
 		}
 	}
-	now := m.now()
-	id, err := m.store.BeginRun(ctx, names, string(trigger), now)
+	j, err := m.pool.Start(ctx, Kind, a, opts)
 	if err != nil {
 		return Run{}, err
 	}
 	for _, name := range names {
 		m.timesOf(name).begun(trigger, now)
 	}
-	j := newJob(m.ctx, Run{ID: id, Mirrors: names, Trigger: trigger, State: Waiting, Started: now.UTC()})
-	m.queue = append(m.queue, j)
-	m.next()
-	return j.live(), nil
+	return runOf(j)
 }
 
-// busy is what a mirror runs in or waits for; mu is held.
-func (m *Mirroring) busy(mirror string) *job {
-	return m.find(func(j *job) bool { return slices.Contains(j.run.Mirrors, mirror) })
-}
-
-// find returns one of the runs that have not ended; mu is held.
-func (m *Mirroring) find(is func(*job) bool) *job {
-	if m.current != nil && is(m.current) {
-		return m.current
+func asked(j jobs.Job, err error) (Run, error) {
+	if err != nil {
+		return Run{}, err
 	}
-	if k := slices.IndexFunc(m.queue, is); k >= 0 {
-		return m.queue[k]
-	}
-	return nil
-}
-
-// next starts the first run that waits, if none goes; mu is held.
-func (m *Mirroring) next() {
-	if m.current != nil || len(m.queue) == 0 || m.ctx.Err() != nil {
-		return
-	}
-	j := m.queue[0]
-	m.queue, m.current = m.queue[1:], j
-	j.start()
-	m.running.Go(func() {
-		report, err := m.carryOut(j)
-		m.end(j, report, err)
-	})
+	return runOf(j)
 }
 
 // Cancel ends a run, and returns how it ended. What it brought stays. ErrConflict
 // when it has ended before.
-func (m *Mirroring) Cancel(ctx context.Context, id int64) (Run, error) {
-	m.mu.Lock()
-	j := m.find(func(j *job) bool { return j.id() == id })
-	waits := slices.Index(m.queue, j)
-	if waits >= 0 {
-		m.queue = slices.Delete(m.queue, waits, waits+1)
+func (m *Mirroring) Cancel(ctx context.Context, id string) (Run, error) {
+	run, err := m.Run(ctx, id)
+	if err != nil {
+		return run, err
 	}
-	m.mu.Unlock()
-	if j == nil {
-		run, err := m.history.Run(ctx, id)
-		if err == nil {
-			err = fmt.Errorf("%w: run %d has ended: %s", registry.ErrConflict, id, run.State)
-		}
+	if !run.Live() {
+		return Run{}, fmt.Errorf("%w: run %s has ended: %s", registry.ErrConflict, id, run.State)
+	}
+	if _, err := m.pool.Cancel(ctx, id); err != nil {
 		return Run{}, err
 	}
-	j.cancel(errCanceled)
-	if waits >= 0 {
-		m.end(j, nil, errCanceled)
-	}
-	select {
-	case <-j.ended:
-		return m.history.Run(ctx, id)
-	case <-ctx.Done():
-		return Run{}, context.Cause(ctx)
-	}
+	return asked(m.pool.Await(ctx, id))
 }

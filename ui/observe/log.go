@@ -38,7 +38,7 @@ func (f *LogFormat) UnmarshalText(text []byte) error {
 // LogOptions of a log. The zero value is the default: text, from info on.
 type LogOptions struct {
 	Format LogFormat
-	Level  slog.Level
+	Level  slog.Leveler // info when nil
 }
 
 // NewLog makes a log whose lines tell the request that they belong to.

@@ -1,0 +1,20 @@
+package api
+
+// routes registers everything, by groups.
+func (a *API) routes() {
+	a.systemRoutes()
+	a.loginRoutes()
+	a.userRoutes()
+	a.contentRoutes()
+	a.upkeepRoutes()
+	a.backupRoutes()
+	a.trustRoutes()
+	a.bundleRoutes()
+	a.driveRoutes()
+	a.mirrorRoutes()
+	a.jobRoutes()
+	a.eventRoutes()
+	a.hostRoutes()
+	a.settingsRoutes()
+	a.auditRoutes()
+}

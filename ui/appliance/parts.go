@@ -1,0 +1,224 @@
+package appliance
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/landfall-dev/landfall/bundle"
+	"github.com/landfall-dev/landfall/bundle/media"
+	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/attach"
+	"github.com/landfall-dev/landfall/registry/remote"
+	"github.com/landfall-dev/landfall/registry/store"
+	"github.com/landfall-dev/landfall/sync/config"
+	"github.com/landfall-dev/landfall/sync/ondemand"
+	"github.com/landfall-dev/landfall/ui/api"
+	"github.com/landfall-dev/landfall/ui/audit"
+	"github.com/landfall-dev/landfall/ui/auth"
+	"github.com/landfall-dev/landfall/ui/certs"
+	"github.com/landfall-dev/landfall/ui/chores"
+	"github.com/landfall-dev/landfall/ui/drives"
+	"github.com/landfall-dev/landfall/ui/events"
+	"github.com/landfall-dev/landfall/ui/jobs"
+	"github.com/landfall-dev/landfall/ui/landing"
+	"github.com/landfall-dev/landfall/ui/mirroring"
+	"github.com/landfall-dev/landfall/ui/observe"
+	"github.com/landfall-dev/landfall/ui/settings"
+	"github.com/landfall-dev/landfall/ui/upload"
+)
+
+func (a *Appliance) openTraces(ctx context.Context) (err error) {
+	if a.config.Trace.Endpoint == "" {
+		return nil
+	}
+	if a.traces, err = observe.NewTraces(a.config.Trace.Endpoint, a.log); err != nil {
+		return err
+	}
+	a.onClose(func() error {
+		a.traces.Close(context.WithoutCancel(ctx))
+		return nil
+	})
+	return nil
+}
+
+// never is how a store's options write that there is none of a time.
+func never(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+func (a *Appliance) openStore(ctx context.Context) (err error) {
+	if a.config.Mirror != "" {
+		if _, err := mirroring.Load(a.config.Mirror); err != nil { // before a store is made
+			return err
+		}
+	}
+	c := a.config.Store
+	a.store, err = store.Open(ctx, a.config.Data, store.Options{Lease: never(c.Lease), TrashAge: never(c.Trash), Warm: true,
+		AcceptIncomplete: a.config.Registry.AcceptIncomplete})
+	if err != nil {
+		return err
+	}
+	a.onClose(a.store.Close)
+	a.view = attach.NewView(a.store)
+	a.keep = append(a.keep, func(ctx context.Context) { a.store.Keep(ctx, a.log) })
+	return nil
+}
+
+func (a *Appliance) openAudit(ctx context.Context) (err error) {
+	if a.audit, err = audit.Open(ctx, a.store); err != nil {
+		return err
+	}
+	a.store.OnChange(a.audit.Recorder())
+	return nil
+}
+
+func (a *Appliance) openJobs(ctx context.Context) (err error) {
+	a.events = events.NewBus(0)
+	a.jobs, err = jobs.New(ctx, a.store, jobs.Options{Log: a.log, Audit: a.audit, Events: a.events, Describe: api.DescribeFailure, History: a.config.Jobs.History})
+	if err != nil {
+		return err
+	}
+	chores.Register(a.jobs, a.store, a.path(exportsFolder))
+	when := chores.Schedule{ScrubRate: a.config.Store.ScrubRate, ScrubEvery: a.config.Store.ScrubEvery, CollectEvery: a.config.Store.CollectEvery, Log: a.log}
+	a.keep = append(a.keep, a.jobs.Keep, func(ctx context.Context) { chores.Keep(ctx, a.jobs, a.store, when) })
+	return nil
+}
+
+func (a *Appliance) openSettings(ctx context.Context, e *settings.Effective) (err error) {
+	if a.settings, err = settings.Open(ctx, a.store, a.audit, e); err != nil {
+		return err
+	}
+	for _, problem := range a.settings.Get().Problems {
+		a.log.Warn("a setting counts for nothing: " + problem)
+	}
+	a.settings.OnChange(a.apply)
+	return nil
+}
+
+// now is the configuration in force.
+func (a *Appliance) now() settings.Config { return a.settings.Get().Config }
+
+func (a *Appliance) openAuth(ctx context.Context) (err error) {
+	if a.config.Auth.Open {
+		return nil
+	}
+	c := a.now().Auth
+	a.auth, err = auth.Open(ctx, a.store, auth.Options{Audit: a.audit, Log: a.log, SessionIdle: c.SessionIdle, SessionLife: c.SessionLifetime,
+		AnonymousPull: func() bool { return a.now().Registry.AnonymousPull }})
+	return err
+}
+
+func (a *Appliance) openCerts(context.Context) (err error) {
+	a.certs, err = certs.Open(a.path(tlsFolder), certs.Options{Names: a.now().TLS.Names, Log: a.log, Audit: a.audit})
+	if err == nil {
+		a.keep = append(a.keep, a.certs.Keep)
+	}
+	return err
+}
+
+func (a *Appliance) openUploads(ctx context.Context) (err error) {
+	c := a.now().Uploads
+	a.uploads, err = upload.New(ctx, a.store, a.path(inboxFolder), upload.Options{
+		Base: api.Prefix + "/uploads", Owner: a.uploader, Quota: c.Quota, OwnerQuota: c.PerUserQuota, KeepFree: cmp.Or(c.KeepFree, -1), Expiry: c.Expiry, WholeExpiry: c.KeepWhole,
+		Log: a.log, Audit: a.audit, Events: a.events})
+	if err != nil {
+		return err
+	}
+	a.onClose(func() error {
+		a.uploads.Close()
+		return nil
+	})
+	a.keep = append(a.keep, a.uploads.Keep)
+	return nil
+}
+
+// uploader is whose uploads a request means, and whether it may see those of others.
+func (a *Appliance) uploader(r *http.Request) (owner string, admin bool) {
+	s, ok := auth.SubjectOf(r.Context())
+	if a.auth == nil || !ok || s.Kind == auth.Local {
+		return "local", true
+	}
+	return string(s.Kind) + " " + s.ID, s.May(auth.SettingsWrite)
+}
+
+func (a *Appliance) openLanding(context.Context) error {
+	if c := a.config.Media; c.Watch {
+		a.drives = drives.New(a.jobs, drives.Options{
+			Watch:     media.Options{Mount: c.Mount == settings.MountAuto, Devices: c.Devices, Folders: c.Folders, Own: []string{a.config.Data}},
+			Automatic: func() bool { return a.now().Media.ImportPolicy == settings.ImportSigned },
+			Events:    a.events, Log: a.log})
+	}
+	a.landing = landing.New(a.store, a.view, a.jobs, landing.Options{Open: a.openSource, Landed: a.landed, Log: a.log})
+	a.keep = append(a.keep, a.landing.Keep)
+	if a.drives != nil {
+		a.drives.SetLanding(a.landing)
+		a.keep = append(a.keep, a.drives.Keep)
+	}
+	return nil
+}
+
+// openSource opens bundles that are no files of this machine.
+func (a *Appliance) openSource(ctx context.Context, s landing.Source, id string) (*bundle.Reader, error) {
+	if s.Upload == "" {
+		if a.drives == nil {
+			return nil, fmt.Errorf("%s: %w: this appliance watches no drives", s, registry.ErrNotFound)
+		}
+		return a.drives.Open(ctx, s, id)
+	}
+	f, err := a.uploads.Whole(ctx, s.Upload)
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Open(f.Path)
+}
+
+// landed lets the bytes of an upload go that are in the store now.
+func (a *Appliance) landed(ctx context.Context, s landing.Source) {
+	if s.Upload == "" {
+		return
+	}
+	if err := a.uploads.Consume(ctx, s.Upload); err != nil {
+		a.log.Error("the bytes of an upload stay", "upload", s.Upload, "error", err)
+	}
+}
+
+// openMirrors adds the mirrors of a file: runs, and what comes on demand.
+func (a *Appliance) openMirrors(ctx context.Context) (err error) {
+	if a.config.Mirror == "" {
+		return nil
+	}
+	if a.mirroring, err = mirroring.New(ctx, a.store, a.jobs, a.config.Mirror, a.log); err != nil {
+		return err
+	}
+	client, err := dial(a.mirroring.Config())
+	if err != nil {
+		return err
+	}
+	pulls := ondemand.New(a.mirroring.Config(), a.store, client, ondemand.Options{View: a.view, Log: a.log})
+	a.onClose(func() error {
+		pulls.Close()
+		return nil
+	})
+	a.mirroring.OnReload(func(file *config.File) {
+		client, err := dial(file)
+		if err != nil {
+			a.log.Error("what comes on demand goes on as before", "file", a.config.Mirror, "error", err)
+			return
+		}
+		pulls.SetConfig(file, client)
+	})
+	a.upstream = pulls
+	a.keep = append(a.keep, a.mirroring.Keep)
+	return nil
+}
+
+// dial makes the client for a file's registries.
+func dial(file *config.File) (*remote.Registry, error) {
+	return remote.New(remote.Options{Hosts: file.Hosts()})
+}
