@@ -36,7 +36,17 @@ var allowed = map[string][]string{
 
 // owners are the packages that may import a heavy dependency, by its path's start.
 var owners = map[string][]string{
-	"github.com/distribution/distribution/":  {"registry/engine", "registry/store"},
+	"github.com/coreos/go-oidc":              {"ui/auth/oidc"},
+	"github.com/coreos/go-systemd":           {"ui/service"},
+	"github.com/danielgtaylor/huma":          {"ui/api"},
+	"github.com/distribution/distribution/":  {"registry/engine", "registry/store", "ui", "ui/auth/registrytoken"},
+	"github.com/gin-gonic/gin":               {"ui/api"},
+	"github.com/go-jose/":                    {"ui/auth/registrytoken", "ui/auth/oidc"},
+	"github.com/alexedwards/scs":             {"ui/auth"},
+	"github.com/knadh/koanf":                 {"ui/settings"},
+	"github.com/moby/sys/mountinfo":          {"bundle/media", "ui/host"},
+	"golang.org/x/crypto":                    {"ui/auth/password"},
+	"golang.org/x/oauth2":                    {"ui/auth/oidc"},
 	"github.com/google/go-containerregistry": {"registry/remote"},
 	"github.com/klauspost/compress":          {"bundle/receipt"},
 	"github.com/prometheus/":                 {"ui/observe"},

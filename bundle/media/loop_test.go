@@ -344,7 +344,7 @@ func TestExFAT(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	w.proven(d, "in/a bundle with a name that is long, 漢字.bundle")
-	run(t, "umount", dir)
+	unmount(t, dir)
 	d = *w.next("it is read bare", func(e media.Event) bool { return e.Kind == media.Changed && e.Drive.Access == media.ByDevice }).Drive
 	w.proven(d, "in/a bundle with a name that is long, 漢字.bundle")
 	f, err := w.Open(t.Context(), d.ID, candidate(t, d, "large.bundle").ID, "a test")
@@ -389,7 +389,7 @@ func TestMounted(t *testing.T) {
 	write(t, at+"/another.bundle", read(t, path))
 	w.Rescan()
 	w.next("another", func(e media.Event) bool { return e.Kind == media.Changed && len(e.Drive.Candidates) == 2 })
-	run(t, "umount", at)
+	unmount(t, at)
 	if d := w.next("unmounted", func(e media.Event) bool { return e.Kind == media.Changed && e.Drive.State == media.Unreadable }).Drive; len(d.Candidates) != 0 {
 		t.Errorf("%+v", d)
 	}
@@ -415,7 +415,7 @@ func TestMountBelowFolder(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	w.proven(d, "site.bundle")
-	run(t, "umount", folder+"/stick")
+	unmount(t, folder+"/stick")
 	if gone := w.of(media.Removed); gone.ID != d.ID {
 		t.Errorf("%+v", gone)
 	}

@@ -64,7 +64,7 @@ func (s *slot) remove() {
 // what was read ahead, or a mount that ends.
 func retry(do func() error) (err error) {
 	for range 100 {
-		if err = do(); !errors.Is(err, unix.EBUSY) {
+		if err = do(); err == nil {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -79,17 +79,25 @@ func (s *slot) insert(image string, readOnly bool) {
 	if s.image, err = os.OpenFile(image, os.O_RDWR, 0); err != nil {
 		s.t.Fatal(err)
 	}
-	if s.device, err = os.OpenFile(s.path, os.O_RDWR, 0); err != nil {
-		s.t.Fatal(err)
-	}
 	c := unix.LoopConfig{Fd: uint32(s.image.Fd()), Info: unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR | unix.LO_FLAGS_PARTSCAN}}
 	if readOnly {
 		c.Info.Flags |= unix.LO_FLAGS_READ_ONLY
 	}
-	err = retry(func() error { return unix.IoctlLoopConfigure(int(s.device.Fd()), &c) })
-	if err != nil {
+	if err := retry(func() error { return s.configure(&c) }); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// configure opens the device only for as long as it takes: as long as it is open,
+// what was in it before stays.
+func (s *slot) configure(c *unix.LoopConfig) (err error) {
+	if s.device, err = os.OpenFile(s.path, os.O_RDWR, 0); err != nil {
+		return err
+	}
+	if err = unix.IoctlLoopConfigure(int(s.device.Fd()), c); err != nil {
+		s.device.Close()
+	}
+	return err
 }
 
 // fail makes the medium answer with errors, and stay there.
@@ -173,6 +181,14 @@ func exclusive(path string) bool {
 		f.Close()
 	}
 	return !errors.Is(err, unix.EBUSY)
+}
+
+// unmount unmounts, also what is being looked at for a moment.
+func unmount(t *testing.T, at string) {
+	t.Helper()
+	if err := retry(func() error { return unix.Unmount(at, unix.UMOUNT_NOFOLLOW) }); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func random(n int) []byte {

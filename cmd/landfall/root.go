@@ -52,6 +52,7 @@ func newRoot() *cobra.Command {
 		group("audit", "See and prove who changed what at a site", newAuditLs(), newAuditExport(), newAuditVerify()),
 		group("config", "See and check how an appliance is set up", newConfigShow(), newConfigCheck(), newConfigSchema()),
 		newReceipt(),
+		newUpload(),
 		newDoctor(),
 		newNodeConfig(),
 	)

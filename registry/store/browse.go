@@ -77,8 +77,8 @@ func (s *Store) newFinder(opts FindOptions) (*finder, error) {
 	f.Limit = cmp.Or(f.Limit, 100)
 	words := strings.Fields(strings.ToLower(opts.Query))
 	slices.SortStableFunc(words, func(a, b string) int { return len(b) - len(a) }) // the rarest first, most likely
-	if len(words) > maxWords || len(opts.Query) > maxQuery {
-		return nil, fmt.Errorf("%w: a query has at most %d words and %d bytes", registry.ErrInvalid, maxWords, maxQuery)
+	if len(words) > maxWords || len(opts.Query) > maxQuery || strings.ContainsRune(opts.Query, 0) {
+		return nil, fmt.Errorf("%w: a query is text of at most %d words and %d bytes", registry.ErrInvalid, maxWords, maxQuery)
 	}
 	for _, word := range words {
 		f.like = append(f.like, "%"+strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(word)+"%")

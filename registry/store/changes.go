@@ -28,8 +28,6 @@ const (
 	TrustOverride  ChangeKind = "trust.override" // a trust.Override
 	ChannelSet     ChangeKind = "channel.set"    // each a trust.Accepted
 	SiteKeyMake    ChangeKind = "key.make"
-	BundleAttach   ChangeKind = "bundle.attach" // each an Attachment
-	BundleDetach   ChangeKind = "bundle.detach"
 	TrashRestore   ChangeKind = "trash.restore" // a Restored
 	TrashErase     ChangeKind = "trash.erase"   // what was due, an Erased
 )

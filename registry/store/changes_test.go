@@ -139,7 +139,7 @@ func TestChanges(t *testing.T) {
 	k.want("delete nothing", 0)
 }
 
-// The rules of the site, its key, and bundles that are attached.
+// The rules of the site, and its key.
 func TestChangesOfRules(t *testing.T) {
 	t.Parallel()
 	k := record(newKit(t, noLease))
@@ -155,18 +155,6 @@ func TestChangesOfRules(t *testing.T) {
 	_, err = k.SiteID(t.Context())
 	k.must(err)
 	k.want("key", 1, "key.make "+id+" null > null")
-
-	for range 2 {
-		k.must(k.AddAttachment(t.Context(), Attachment{Bundle: "b", Path: "/x"}))
-	}
-	k.must(k.AddAttachment(t.Context(), Attachment{Bundle: "b", Path: "/y"}))
-	k.must(k.RemoveAttachment(t.Context(), "b"))
-	k.must(k.RemoveAttachment(t.Context(), "b"))
-	k.want("attach", 3, `bundle.attach b null > {"bundle":"b","path":"/x"}`,
-		`bundle.attach b {"bundle":"b","path":"/x"} > {"bundle":"b","path":"/y"}`, `bundle.detach b {"bundle":"b","path":"/y"} > null`)
-	if list, err := k.Attachments(t.Context()); err != nil || len(list) > 0 {
-		t.Errorf("%+v, %v", list, err)
-	}
 }
 
 // A batch tells of all its names, and of what it says about trust, in one call at

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/landfall-dev/landfall/internal/sqldb"
+	"github.com/landfall-dev/landfall/registry"
 )
 
 // tables remembers what others keep in the database beside the store.
@@ -29,7 +30,7 @@ func (t *tables) pruned() []string {
 // tables of the store itself are not for others.
 func (s *Store) Tables(ctx context.Context, owner string, migrations fs.FS, prune ...string) (*sqldb.DB, error) {
 	if err := s.db.Migrate(ctx, owner, migrations); err != nil {
-		return nil, fmt.Errorf("store %s: %w", s.folder, err)
+		return nil, fmt.Errorf("store %s: %w", s.folder, registry.DiskError(err))
 	}
 	s.tables.mu.Lock()
 	defer s.tables.mu.Unlock()

@@ -234,7 +234,7 @@ func TestDisconnect(t *testing.T) {
 	c := newClient(t, api.ClientOptions{Server: p.server.URL})
 	ctx, cancel := context.WithCancel(t.Context())
 	heard := 0
-	_, err := c.Scrub(ctx, store.ScrubOptions{Rate: 20_000, Found: func(store.Damage) {
+	_, err := c.Scrub(ctx, store.ScrubOptions{Rate: 1000, Found: func(store.Damage) {
 		heard++
 		cancel()
 	}})

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/landfall-dev/landfall/registry"
 )
@@ -38,9 +39,16 @@ func Dial(server, caFile string) (client *http.Client, uploads string, err error
 	base := strings.TrimSuffix(server, "/")
 	if u.Scheme == "unix" {
 		base = "http://landfall"
-		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", u.Path)
+	}
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if u.Scheme == "unix" {
+			network, address = "unix", u.Path
 		}
+		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &line{Conn: c, broken: make(chan struct{})}, nil
 	}
 	if caFile != "" {
 		pool, err := certificates(caFile)
@@ -50,6 +58,33 @@ func Dial(server, caFile string) (client *http.Client, uploads string, err error
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
 	}
 	return &http.Client{Transport: transport}, base + uploadsPath, nil
+}
+
+// line is a connection that tells when it has broken. A request whose body waits does
+// not: net/http waits for the body.
+type line struct {
+	net.Conn
+	once   sync.Once
+	broken chan struct{} // closed when it has
+}
+
+func (l *line) Read(p []byte) (int, error) {
+	n, err := l.Conn.Read(p)
+	if err != nil {
+		l.once.Do(func() { close(l.broken) })
+	}
+	return n, err
+}
+
+// brokenOf is closed when a connection breaks, if Dial made it; else it is nil.
+func brokenOf(c net.Conn) <-chan struct{} {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	if l, ok := c.(*line); ok {
+		return l.broken
+	}
+	return nil
 }
 
 func reachable(u *url.URL) bool {

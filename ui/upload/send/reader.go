@@ -2,6 +2,7 @@ package send
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http/httptrace"
 	"net/textproto"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/ui/upload"
 )
 
@@ -36,6 +38,7 @@ type reader struct {
 	written int64      // of the upload, what the appliance told
 	free    bool       // nothing is waited for
 	told    chan struct{}
+	broken  <-chan struct{} // of the connection
 }
 
 func (s *sender) newReader(ctx context.Context, p *part, watch *time.Timer) *reader {
@@ -68,12 +71,15 @@ func (r *reader) room() (int64, error) {
 		if r.free {
 			room = window
 		}
+		broken := r.broken
 		r.mu.Unlock()
 		if room > 0 {
 			return room, nil
 		}
 		select {
 		case <-r.told:
+		case <-broken:
+			return 0, fmt.Errorf("%w: the connection broke", registry.ErrUnreachable)
 		case <-time.After(windowPatience):
 			r.mu.Lock()
 			r.free = true
@@ -86,7 +92,13 @@ func (r *reader) room() (int64, error) {
 
 // traced listens to what the appliance tells while the request is sent.
 func (r *reader) traced(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+	trace := &httptrace.ClientTrace{}
+	trace.GotConn = func(info httptrace.GotConnInfo) {
+		r.mu.Lock()
+		r.broken = brokenOf(info.Conn)
+		r.mu.Unlock()
+	}
+	trace.Got1xxResponse = func(code int, header textproto.MIMEHeader) error {
 		at, err := strconv.ParseInt(header.Get(upload.HeaderWritten), 10, 64)
 		if code != upload.StatusWritten || err != nil {
 			return nil
@@ -99,5 +111,6 @@ func (r *reader) traced(ctx context.Context) context.Context {
 		default:
 		}
 		return nil
-	}})
+	}
+	return httptrace.WithClientTrace(ctx, trace)
 }
