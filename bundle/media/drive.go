@@ -219,8 +219,7 @@ func (d *drive) choose(src source, p probed) error {
 		d.put(way{tree: &folderTree{reach: reach}, access: ByFolder})
 		return nil
 	}
-	current := d.way.mount.id
-	if d.way.access == ByOwn || d.way.access == ByMount && slices.ContainsFunc(src.mounts, func(n mount) bool { return n.id == current }) {
+	if d.way.access == ByOwn || d.way.access == ByMount && slices.Contains(src.mounts, d.way.mount) {
 		p.close()
 		return nil
 	}

@@ -310,11 +310,21 @@ func TestVFAT(t *testing.T) {
 			t.Errorf("%s and %s", twin.ID, d.ID)
 		}
 	}
+	f, err := w.Open(t.Context(), d.ID, c.ID, "import 12")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Eject(t.Context(), byName[s.name+"p2"].ID); !errors.Is(err, registry.ErrConflict) || !strings.Contains(err.Error(), "import 12") {
+		t.Errorf("the other partition: %v", err)
+	}
+	f.Close()
 	if err := w.Eject(t.Context(), d.ID); err != nil {
 		t.Error(err)
 	}
-	if got := w.of(media.Safe); got.ID != d.ID {
-		t.Errorf("%+v", got)
+	for range 2 { // the disk can be pulled out when both can
+		if got := w.of(media.Safe); !strings.HasPrefix(got.Device, s.name) {
+			t.Errorf("%+v", got)
+		}
 	}
 }
 

@@ -111,7 +111,7 @@ func (w *Watcher) end() {
 		select {
 		case <-d.done:
 		case <-late:
-			w.options.Log.Error("a drive does not answer", "drive", d.source.title())
+			w.options.Log.Error("a drive does not answer", "drive", d.key)
 			late = time.After(0)
 		}
 	}

@@ -358,7 +358,8 @@ func FuzzFindNames(f *testing.F) {
 	f.Add("nginx 1", "", "")
 	f.Add("%_", "a/b:x", "a/b/c")
 	f.Add(`\ '`, "::", "10.0.0.5:5000/team/app")
-	f.Add("\xff\x00", "\xff", "\x00")
+	f.Add("\xff", "\xff", "\x00")
+	f.Add("\x00", "0", "")
 	f.Fuzz(func(t *testing.T, query, after, repository string) {
 		opts := FindOptions{Query: query, After: after, Repository: repository, Limit: 3}
 		found, err := k.FindNames(t.Context(), opts)

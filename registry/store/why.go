@@ -126,8 +126,10 @@ func (c *climb) up(ctx context.Context, d digest.Digest, visit func(path []diges
 				seen[above] = true
 				todo = append(todo, append([]digest.Digest{above}, path...))
 			}
-		}, `SELECT rm.digest FROM manifest_references mr JOIN repository_manifests rm ON rm.digest = mr.manifest AND rm.repository_id = ?1 WHERE mr.digest = ?2
-			UNION ALL SELECT rm.digest FROM manifests m JOIN repository_manifests rm ON rm.digest = m.subject AND rm.repository_id = ?1 WHERE m.digest = ?2`,
+		}, `SELECT rm.digest FROM manifest_references mr CROSS JOIN repository_manifests rm
+			WHERE mr.digest = ?2 AND rm.digest = mr.manifest AND rm.repository_id = ?1
+			UNION ALL SELECT rm.digest FROM manifests m CROSS JOIN repository_manifests rm
+			WHERE m.digest = ?2 AND rm.digest = m.subject AND rm.repository_id = ?1`, // from the few to the many
 			c.repository, path[0].String())
 		if err != nil {
 			return err
@@ -145,7 +147,7 @@ func (m *marker) roots(ctx context.Context, q querier, repository int64, path []
 	d := path[0]
 	var tag, owner, reason string
 	err = each(ctx, q, []any{&tag}, func() { add("tag", name+":"+tag, "the tag points at it") },
-		`SELECT name FROM tags WHERE repository_id = ? AND digest = ? ORDER BY name`, repository, d.String())
+		`SELECT name FROM tags WHERE +repository_id = ? AND digest = ? ORDER BY name`, repository, d.String())
 	if err != nil {
 		return list, err
 	}

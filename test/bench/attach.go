@@ -99,7 +99,7 @@ func (a *attached) round(ctx context.Context) error {
 	if err := errors.Join(os.RemoveAll(a.data), a.settle(true)); err != nil {
 		return err
 	}
-	s, err := serve(ctx, a.landfall, "serve", "--data", a.data, "--listen", "127.0.0.1:0")
+	s, err := serve(ctx, a.landfall, "serve", "--open", "--data", a.data, "--listen", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}

@@ -97,7 +97,7 @@ func (y *busy) round(ctx context.Context, do func(*server) (sample, error)) side
 		if _, err := run(ctx, y.landfall, "bundle", "import", y.base, "--data", y.data); err != nil {
 			return sample{}, err
 		}
-		s, err := serve(ctx, y.landfall, "serve", "--data", y.data, "--listen", "127.0.0.1:0")
+		s, err := serve(ctx, y.landfall, "serve", "--open", "--data", y.data, "--listen", "127.0.0.1:0")
 		if err != nil {
 			return sample{}, err
 		}

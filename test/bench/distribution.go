@@ -48,7 +48,7 @@ func (r rivals) with(ctx context.Context, wrap func(name string) []string, do fu
 		command = append(wrap(name), command...)
 		return serve(ctx, command[0], command[1:]...)
 	}
-	landfall, err := start("landfall", r.landfall, "serve", "--data", filepath.Join(dir, "landfall"), "--listen", "127.0.0.1:0")
+	landfall, err := start("landfall", r.landfall, "serve", "--open", "--data", filepath.Join(dir, "landfall"), "--listen", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func (g *getting) blobs(p *pair, c *content, repository string, layers []layer) 
 }
 
 func (g *getting) serve(ctx context.Context) (*server, error) {
-	return serve(ctx, g.landfall, "serve", "--data", g.data, "--listen", "127.0.0.1:0")
+	return serve(ctx, g.landfall, "serve", "--open", "--data", g.data, "--listen", "127.0.0.1:0")
 }
 
 // throughput compares the two servers, both up at once and asked in turn.

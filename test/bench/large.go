@@ -89,7 +89,7 @@ func (b *bench) site(ctx context.Context, crowd string, images int) (*site, erro
 }
 
 func (l *site) serve(ctx context.Context) (*server, error) {
-	return serve(ctx, l.landfall, "serve", "--data", l.data, "--listen", "127.0.0.1:0")
+	return serve(ctx, l.landfall, "serve", "--open", "--data", l.data, "--listen", "127.0.0.1:0")
 }
 
 // random is a number of tags, other ones each time.

@@ -147,7 +147,7 @@ func (s *source) holdsSite(ctx context.Context, d destination) error {
 
 // stores wants them from a store.
 func (s *source) stores(ctx context.Context, d destination) error {
-	site, err := serve(ctx, s.landfall, "serve", "--data", d.data, "--listen", "127.0.0.1:0")
+	site, err := serve(ctx, s.landfall, "serve", "--open", "--data", d.data, "--listen", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}

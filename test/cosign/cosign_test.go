@@ -90,7 +90,7 @@ func (p *tools) serve(t *testing.T) string {
 	}
 	address := l.Addr().String()
 	l.Close()
-	c := exec.Command(p.landfall, "serve", "--data", filepath.Join(p.dir, "upstream"), "--listen", address)
+	c := exec.Command(p.landfall, "serve", "--open", "--data", filepath.Join(p.dir, "upstream"), "--listen", address)
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}

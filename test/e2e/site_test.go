@@ -40,7 +40,7 @@ var servingLine = regexp.MustCompile(`serving http://(\S+)`)
 func serve(t *testing.T, data string, flags ...string) string {
 	t.Helper()
 	ready := func(log string) bool { return servingLine.MatchString(log) }
-	d := start(t, ready, append(landfall("serve", "--data", data, "--listen", "127.0.0.1:0"), flags...)...)
+	d := start(t, ready, append(landfall("serve", "--open", "--data", data, "--listen", "127.0.0.1:0"), flags...)...)
 	return strings.TrimRight(servingLine.FindStringSubmatch(d.read())[1], "/.,")
 }
 

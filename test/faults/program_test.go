@@ -113,7 +113,7 @@ func startDaemon(data string, args ...string) (*daemon, error) {
 		return nil, err
 	}
 	d := &daemon{log: logFile.Name(), done: make(chan struct{})}
-	d.cmd = exec.Command(os.Getenv(binaryEnv), append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0"}, args...)...)
+	d.cmd = exec.Command(os.Getenv(binaryEnv), append([]string{"serve", "--open", "--data", data, "--listen", "127.0.0.1:0"}, args...)...)
 	d.cmd.Stdout, d.cmd.Stderr = logFile, logFile
 	if err := errors.Join(d.cmd.Start(), logFile.Close()); err != nil {
 		return nil, err

@@ -89,7 +89,7 @@ func TestReadOnlyStart(t *testing.T) {
 			if err := syscall.Mount("", s.disk.dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 				t.Fatal(err)
 			}
-			for _, args := range [][]string{{"serve", "--listen", "127.0.0.1:0"}, {"bundle", "import", bundleOf(t, newImage("team/ro", "1", 101, 1000))}, {"content", "ls"}} {
+			for _, args := range [][]string{{"serve", "--open", "--listen", "127.0.0.1:0"}, {"bundle", "import", bundleOf(t, newImage("team/ro", "1", 101, 1000))}, {"content", "ls"}} {
 				r := landfall(t, append(args, "--data", data)...)
 				t.Logf("%s: exit %d: %s", args[0], r.code, r.message())
 				if r.code == exitDone && args[0] != "content" {
@@ -117,7 +117,7 @@ func TestSecondProcess(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	pid := fmt.Sprint("process ", s.daemon.cmd.Process.Pid)
-	r := landfall(t, "serve", "--data", s.data, "--listen", "127.0.0.1:0")
+	r := landfall(t, "serve", "--open", "--data", s.data, "--listen", "127.0.0.1:0")
 	t.Logf("serve beside serve: exit %d: %s", r.code, r.message())
 	if r.code != exitConflict || !strings.Contains(r.stderr, pid) || !strings.Contains(r.stderr, s.data) {
 		t.Errorf("want exit %d that names %s and %s", exitConflict, s.data, pid)
@@ -132,7 +132,7 @@ func TestSecondProcess(t *testing.T) {
 	bundle := bundleOf(t, newImage("team/held", "1", 200, 1000))
 	go func() { held <- landfall(t, "bundle", "import", bundle, "--data", s.data) }()
 	s.disk.await(t)
-	for _, args := range [][]string{{"serve", "--listen", "127.0.0.1:0"}, {"bundle", "import", bundle}, {"content", "ls"}} {
+	for _, args := range [][]string{{"serve", "--open", "--listen", "127.0.0.1:0"}, {"bundle", "import", bundle}, {"content", "ls"}} {
 		r := landfall(t, append(args, "--data", s.data)...)
 		t.Logf("%s beside import: exit %d: %s", args[0], r.code, r.message())
 		if r.code != exitConflict || !strings.Contains(r.stderr, s.data) || !strings.Contains(r.stderr, "process ") {

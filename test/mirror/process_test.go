@@ -68,7 +68,7 @@ func (s *server) stop() error {
 // serve runs `landfall serve` over a folder until the test ends or it is stopped.
 func serve(t *testing.T, data string, args ...string) (p place, stop func()) {
 	t.Helper()
-	s, err := startServer(programs.landfall, append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0"}, args...)...)
+	s, err := startServer(programs.landfall, append([]string{"serve", "--open", "--data", data, "--listen", "127.0.0.1:0"}, args...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func sharedPlace(t *testing.T, kind string) place {
 	case "distribution":
 		s, err = startServer(programs.rival, data)
 	case "landfall":
-		s, err = startServer(programs.landfall, "serve", "--data", data, "--listen", "127.0.0.1:0")
+		s, err = startServer(programs.landfall, "serve", "--open", "--data", data, "--listen", "127.0.0.1:0")
 	default:
 		err = fmt.Errorf("no registry is called %q", kind)
 	}

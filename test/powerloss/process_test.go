@@ -66,7 +66,7 @@ func (s *site) printed() string {
 func startSite(data string) (*site, error) {
 	address := make(chan string, 1)
 	s := &site{done: make(chan struct{}), address: address}
-	args := landfall(append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0"}, forPushes...)...)
+	args := landfall(append([]string{"serve", "--open", "--data", data, "--listen", "127.0.0.1:0"}, forPushes...)...)
 	s.cmd = exec.Command(args[0], args[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = s, s
 	if err := s.cmd.Start(); err != nil {

@@ -39,7 +39,7 @@ func (a *API) backupRoutes() {
 	add(a, route{method: http.MethodGet, path: "/content/hold", id: "hold-content", right: "content.write",
 		summary: "Keep content from being collected for as long as the request lasts"}, a.hold)
 	if t, ok := s.(teller); ok {
-		add(a, route{method: http.MethodGet, path: "/receipt", id: "get-receipt", right: "content.read", summary: "Read the site's receipt"},
+		add(a, route{method: http.MethodGet, path: "/receipt", id: "get-receipt", right: "content.read", whole: true, summary: "Read the site's receipt"},
 			func(ctx context.Context, _ *nothing) (*huma.StreamResponse, error) {
 				return sendBytes(a, ctx, func(ctx context.Context) (io.ReadCloser, error) {
 					var b bytes.Buffer

@@ -59,6 +59,9 @@ func (c *Client) Follow(ctx context.Context, id string, hear Hearing) (jobs.Job,
 		case len(at.Lines) > 0: // there may be more
 		case at.Job.State.Ended():
 			return at.Job, nil
+		case at.Job.Stuck != nil: // until somebody frees the disk
+			c.leave(ctx, id)
+			return at.Job, failureOf(at.Job.Stuck)
 		case at.Job.State == jobs.Waiting: // for what may never come
 			return at.Job, failureOf(at.Job.Error)
 		}

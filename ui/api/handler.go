@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"path"
@@ -16,8 +17,11 @@ import (
 	"github.com/landfall-dev/landfall/registry"
 )
 
-// Prefix is where the API is.
-const Prefix = "/api/v1"
+// Prefix is where the API is; version is how it calls itself.
+const (
+	version = "v1"
+	Prefix  = "/api/" + version
+)
 
 // What an answer of success can be.
 const (
@@ -64,7 +68,7 @@ func New(opts Options) *API {
 	}
 	router.NoRoute(none(http.StatusNotFound, "there is no such operation"))
 	router.NoMethod(none(http.StatusMethodNotAllowed, "this is not possible here"))
-	config := huma.DefaultConfig("Landfall", opts.Version)
+	config := huma.DefaultConfig("Landfall", version)
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = Prefix+"/openapi", "", ""
 	config.CreateHooks = nil // links to schemas in every answer
 	config.RejectUnknownQueryParameters = true
@@ -80,7 +84,7 @@ func New(opts Options) *API {
 }
 
 // generic are names of types that say too little without their package.
-var generic = []string{"Progress", "State", "Run", "Status", "Summary", "Source", "Request", "Report", "Result", "Key", "Pin", "Line", "Step", "Entry", "Event", "Value", "Info", "Document", "Finding", "Header", "Verdict", "Record", "System", "Clock", "Load", "Memory", "Network", "Options"}
+var generic = []string{"Progress", "State", "Run", "Status", "Summary", "Source", "Request", "Report", "Result", "Key", "Pin", "Line", "Step", "Entry", "Event", "Value", "Info", "Document", "Finding", "Header", "Verdict", "Record", "System", "Clock", "Load", "Memory", "Network", "Options", "List"}
 
 // schemaName is what a type is called in the document.
 func schemaName(t reflect.Type, hint string) string {
@@ -100,8 +104,12 @@ func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 // ServeHTTP answers what is below Prefix.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
 
-// rightKey is where an operation's description tells the right that it needs.
-const rightKey = "x-landfall-right"
+// Where an operation's description tells the right that it needs, and that it is
+// not for who may pull from some repositories only.
+const (
+	rightKey = "x-landfall-right"
+	wholeKey = "x-landfall-whole"
+)
 
 // RightOf is the right that an operation needs.
 func RightOf(op *huma.Operation) Right {
@@ -114,6 +122,7 @@ type route struct {
 	method, path string
 	id           string // of the operation
 	right        Right
+	whole        bool // it tells of all repositories
 	summary      string
 	status       int // of success, when it is not 200 or 204
 	body         int64
@@ -137,7 +146,7 @@ func (a *API) operation(r route) huma.Operation {
 	op := huma.Operation{
 		Method: r.method, Path: Prefix + r.path, OperationID: r.id, Summary: r.summary, Tags: []string{group},
 		DefaultStatus: r.status, MaxBodyBytes: maxRequest, Extensions: map[string]any{},
-		Middlewares: huma.Middlewares{a.guard(r.right)},
+		Middlewares: huma.Middlewares{a.guard(r)},
 	}
 	if r.body != 0 {
 		op.MaxBodyBytes = r.body
@@ -146,20 +155,37 @@ func (a *API) operation(r route) huma.Operation {
 		op.Extensions[rightKey] = r.right
 		op.Security = []map[string][]string{{"token": {}}, {"session": {}}}
 	}
+	if r.whole {
+		op.Extensions[wholeKey] = true
+	}
 	return op
 }
 
-// guard lets in who has a right.
-func (a *API) guard(right Right) func(huma.Context, func(huma.Context)) {
+// guard lets in who has the right.
+func (a *API) guard(r route) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		if right != Anyone {
-			if err := a.opts.Allow(ctx.Context(), right); err != nil {
-				Refuse(humagin.Unwrap(ctx).Writer, err)
-				return
-			}
+		if err := a.may(ctx.Context(), r); err != nil {
+			Refuse(humagin.Unwrap(ctx).Writer, err)
+			return
 		}
 		next(ctx)
 	}
+}
+
+var errSome = fmt.Errorf("%w: this tells of all repositories, and you may pull from some only", registry.ErrDenied)
+
+// may is an error when the context's subject has not what a route needs.
+func (a *API) may(ctx context.Context, r route) error {
+	if r.right == Anyone {
+		return nil
+	}
+	if err := a.opts.Allow(ctx, r.right); err != nil {
+		return err
+	}
+	if r.whole && a.opts.MayRepository != nil && !a.opts.MayRepository(ctx, actionPull, "") {
+		return errSome
+	}
+	return nil
 }
 
 // problem is the error for the client; what is the site's own failure is logged.

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/landfall-dev/landfall/ui/jobs"
@@ -83,6 +82,14 @@ type jobLines struct {
 	Lines []jobs.Line `json:"lines"`
 }
 
+// newJobLines has a list even when nothing was told.
+func newJobLines(j jobs.Job, lines []jobs.Line) jobLines {
+	if lines == nil {
+		lines = []jobs.Line{}
+	}
+	return jobLines{j, lines}
+}
+
 func (a *API) jobRoutes() {
 	p := a.opts.Jobs
 	add(a, route{method: http.MethodGet, path: "/jobs", id: "list-jobs", right: "jobs.read", summary: "List jobs, the newest first"},
@@ -101,28 +108,32 @@ func (a *API) jobRoutes() {
 
 func (a *API) jobLines(ctx context.Context, in *linesInput) (*answer[jobLines], error) {
 	p := a.opts.Jobs
-	var lines []jobs.Line
-	var err error
-	if in.Wait > 0 {
-		waiting, cancel := context.WithTimeout(ctx, time.Duration(in.Wait)*time.Second)
-		defer cancel()
-		go func() {
-			select {
-			case <-a.opts.Ending:
-				cancel()
-			case <-waiting.Done():
-			}
-		}()
-		lines, err = p.WaitLines(waiting, in.ID, in.After, in.Limit)
-		if waiting.Err() != nil && ctx.Err() == nil {
-			lines, err = p.Lines(ctx, in.ID, in.After, in.Limit)
-		}
-	} else {
-		lines, err = p.Lines(ctx, in.ID, in.After, in.Limit)
-	}
+	j, err := p.Get(ctx, in.ID) // first: its last lines come together with its end
 	if err != nil {
 		return nil, err
 	}
-	j, err := p.Get(ctx, in.ID)
-	return give(jobLines{j, slices.Concat([]jobs.Line{}, lines)}, err)
+	if in.Wait == 0 || j.State.Ended() {
+		lines, err := p.Lines(ctx, in.ID, in.After, in.Limit)
+		return give(newJobLines(j, lines), err)
+	}
+	waiting, cancel := context.WithTimeout(ctx, time.Duration(in.Wait)*time.Second)
+	defer cancel()
+	go func() {
+		select {
+		case <-a.opts.Ending:
+			cancel()
+		case <-waiting.Done():
+		}
+	}()
+	lines, err := p.WaitLines(waiting, in.ID, in.After, in.Limit)
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+		lines, err = nil, nil
+	}
+	if err == nil && len(lines) == 0 {
+		j, err = p.Get(ctx, in.ID) // how far it is; its end is told once more, with the lines before it
+		if j.State.Ended() {
+			lines, err = p.Lines(ctx, in.ID, in.After, in.Limit)
+		}
+	}
+	return give(newJobLines(j, lines), err)
 }

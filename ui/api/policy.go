@@ -87,7 +87,7 @@ func addDocument(a *API, r route, write Right, get func(context.Context) ([]byte
 
 func (a *API) policyRoutes() {
 	s := a.opts.Site
-	addDocument(a, route{path: "/content/policy", id: "retention-policy", right: "content.read", summary: "Read the retention policy"},
+	addDocument(a, route{path: "/content/policy", id: "retention-policy", right: "content.read", whole: true, summary: "Read the retention policy"},
 		"settings.write", s.Policy, s.SetPolicy)
 	addDocument(a, route{path: "/trust/policy", id: "trust-policy", right: "trust.read", summary: "Read the trust policy"},
 		"trust.write", s.TrustPolicyText, s.SetTrustPolicy)

@@ -10,6 +10,7 @@ func (a *API) routes() {
 	a.backupRoutes()
 	a.trustRoutes()
 	a.bundleRoutes()
+	a.uploadRoutes()
 	a.driveRoutes()
 	a.mirrorRoutes()
 	a.jobRoutes()

@@ -32,7 +32,7 @@ func (a *API) systemRoutes() {
 		})
 	add(a, route{method: http.MethodGet, path: "/system/version", id: "get-version", right: "system.read", summary: "Say which version it is"},
 		func(context.Context, *nothing) (*answer[versionAnswer], error) {
-			return give(versionAnswer{a.opts.Version, "v1"}, nil)
+			return give(versionAnswer{a.opts.Version, version}, nil)
 		})
 	add(a, route{method: http.MethodGet, path: "/system/host", id: "get-host", right: "system.read", summary: "Say how the machine is: network, time, storage"},
 		func(context.Context, *nothing) (*answer[host.Report], error) {

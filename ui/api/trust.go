@@ -56,9 +56,9 @@ func (a *API) trustRoutes() {
 			id, err := s.SiteID(ctx)
 			return give(siteAnswer{id}, err)
 		})
-	add(a, route{method: http.MethodGet, path: "/content/manifests/{digest}", id: "get-manifest", right: "content.read", summary: "Read a manifest whichever repository has it"}, a.manifestOf)
-	add(a, route{method: http.MethodGet, path: "/content/referrers/{digest}", id: "list-referrers", right: "content.read", summary: "List what refers to a manifest"}, a.referrersOf)
-	add(a, route{method: http.MethodPost, path: "/content/missing", id: "find-missing", right: "content.read", summary: "Say which of some blobs are not here"},
+	add(a, route{method: http.MethodGet, path: "/content/manifests/{digest}", id: "get-manifest", right: "content.read", whole: true, summary: "Read a manifest whichever repository has it"}, a.manifestOf)
+	add(a, route{method: http.MethodGet, path: "/content/referrers/{digest}", id: "list-referrers", right: "content.read", whole: true, summary: "List what refers to a manifest"}, a.referrersOf)
+	add(a, route{method: http.MethodPost, path: "/content/missing", id: "find-missing", right: "content.read", whole: true, summary: "Say which of some blobs are not here"},
 		func(ctx context.Context, in *struct{ Body []registry.Descriptor }) (*answer[[]registry.Descriptor], error) {
 			return give(s.MissingBlobs(ctx, in.Body))
 		})

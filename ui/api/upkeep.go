@@ -23,11 +23,11 @@ func (a *API) upkeepRoutes() {
 		func(chores.ScrubArgs) string { return "" })
 	addJob(a, route{path: "/content/collect", id: "collect", right: "content.delete", summary: "Take out what nothing keeps"}, chores.Collect,
 		func(chores.CollectArgs) string { return chores.Collect })
-	add(a, route{method: http.MethodPost, path: "/content/collect/preview", id: "preview-collect", right: "content.read",
+	add(a, route{method: http.MethodPost, path: "/content/collect/preview", id: "preview-collect", right: "content.read", whole: true,
 		summary: "Say what a collection would take out, and why the rest stays"}, a.previewCollect)
 	add(a, route{method: http.MethodPost, path: "/content/undo", id: "undo-collect", right: "content.write", summary: "Bring back what is in the trash"},
 		func(ctx context.Context, _ *nothing) (*answer[store.Restored], error) { return give(s.Undo(ctx)) })
-	add(a, route{method: http.MethodGet, path: "/content/why/{digest}", id: "explain-content", right: "content.read", summary: "Say why content is kept"},
+	add(a, route{method: http.MethodGet, path: "/content/why/{digest}", id: "explain-content", right: "content.read", whole: true, summary: "Say why content is kept"},
 		func(ctx context.Context, in *digestInput) (*answer[*store.Explanation], error) {
 			d, err := registry.ParseDigest(in.Digest)
 			if err != nil {
@@ -95,7 +95,7 @@ func (p pinRequest) ref() (ref registry.Ref, err error) {
 
 func (a *API) pinRoutes() {
 	s := a.opts.Site
-	add(a, route{method: http.MethodGet, path: "/content/pins", id: "list-pins", right: "content.read", summary: "List pins"},
+	add(a, route{method: http.MethodGet, path: "/content/pins", id: "list-pins", right: "content.read", whole: true, summary: "List pins"},
 		func(ctx context.Context, _ *nothing) (*answer[[]store.Pin], error) { return give(s.Pins(ctx)) })
 	add(a, route{method: http.MethodPost, path: "/content/pins", id: "pin", right: "content.write", summary: "Keep content whatever happens to its names"},
 		func(ctx context.Context, in *struct{ Body pinRequest }) (*answer[store.Pin], error) {

@@ -63,12 +63,15 @@ type Job struct {
 	Steps     []Step          `json:"steps,omitempty" doc:"Those that are done; where one job is asked for"`
 	WaitsFor  string          `json:"waitsFor,omitempty" doc:"What it waits for"`
 
+	// Stuck is about the database, not the job: it goes on when that can be written.
+	Stuck *Failure `json:"stuck,omitempty" doc:"Why it can neither begin nor end now; it does when that is mended"`
+
 	CancelRequested bool `json:"cancelRequested,omitempty" doc:"It ends as soon as it can"`
 	Joined          bool `json:"joined,omitempty" doc:"In the answer to a start: it was there already"`
 }
 
 // Err is what the job has failed with, in words; nil for one that did not fail.
-func (j *Job) Err() error {
+func (j Job) Err() error {
 	switch {
 	case j.State == Cancelled:
 		return ErrCancelled

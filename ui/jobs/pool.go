@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/landfall-dev/landfall/internal/sqldb"
+	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/ui/audit"
 	"github.com/landfall-dev/landfall/ui/events"
 )
@@ -66,6 +67,7 @@ type Pool struct {
 	opts    Options
 	epoch   string // of this process, as owner of leases
 	history atomic.Int64
+	stuck   atomic.Pointer[Failure] // why nothing can be written since the last time
 	kinds   map[string]*Kind
 	lanes   []*lane
 	due     chan struct{} // something is queued, or a place in a lane is free
@@ -170,6 +172,7 @@ func (p *Pool) Keep(ctx context.Context) {
 		var again <-chan time.Time
 		if err != nil && ctx.Err() == nil {
 			p.opts.Log.Error("jobs are not begun", "error", err)
+			p.hold(err)
 			again = time.After(retryAfter)
 		}
 		select {
@@ -201,6 +204,7 @@ func (p *Pool) change(ctx context.Context, fn func(*sql.Tx) ([]Job, error), then
 	if err != nil {
 		return err
 	}
+	p.stuck.Store(nil)
 	for _, do := range then {
 		do()
 	}
@@ -210,6 +214,13 @@ func (p *Pool) change(ctx context.Context, fn func(*sql.Tx) ([]Job, error), then
 	}
 	p.look()
 	return nil
+}
+
+// hold tells those who wait for a job that none can begin or end now.
+func (p *Pool) hold(err error) {
+	f := p.opts.Describe(registry.DiskError(err))
+	p.stuck.Store(&f)
+	p.watchers.tellAll()
 }
 
 // publish tells clients of a job, without what may be large; telling is held.

@@ -136,17 +136,28 @@ func (s *site) crashed(id string) {
 // What the appliance ends with again and again is not begun again for ever.
 func TestCrashLoop(t *testing.T) {
 	t.Parallel()
+	begun := make(chan int, 10)
+	register := func(s *site) {
+		s.Register(jobs.Kind{Name: "loop", Run: func(ctx context.Context, r *jobs.Run) (any, error) {
+			begun <- r.Attempt()
+			<-ctx.Done()
+			return nil, context.Cause(ctx)
+		}})
+	}
 	s := newSite(t, jobs.Options{})
-	id := s.do("block").ID
-	for k := range 3 {
+	register(s)
+	id := s.start("loop", nil, jobs.StartOptions{}).ID
+	for range 2 {
 		s.crashed(id)
 		s = s.again(jobs.Options{})
-		if k < 2 {
-			stop := s.keep()
-			s.reaches(id, jobs.Running)
-			stop()
-		}
+		register(s)
+		stop := s.keep()
+		<-begun
+		stop()
 	}
+	s.crashed(id)
+	s = s.again(jobs.Options{})
+	register(s)
 	s.keep()
 	j := s.ended(id)
 	if j.State != jobs.Failed || !strings.Contains(j.Err().Error(), "3 times") {
@@ -156,35 +167,35 @@ func TestCrashLoop(t *testing.T) {
 		t.Errorf("audited %q", got)
 	}
 	s.must(s.Retry(t.Context(), id)) // somebody has mended it
-	s.reaches(id, jobs.Running)
+	if n := <-begun; n != 6 {
+		t.Errorf("attempt %d, want 6", n)
+	}
 }
 
 // A job that gets further between crashes goes on.
 func TestCrashesWithProgress(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, jobs.Options{})
-	n := 0
+	further := make(chan int, 10)
 	register := func() {
 		s.Register(jobs.Kind{Name: "slow", Run: func(ctx context.Context, r *jobs.Run) (any, error) {
-			if n < 6 {
-				n++
-				if err := r.SetCursor(ctx, n); err != nil {
-					return nil, err
-				}
-				<-ctx.Done()
-				return nil, context.Cause(ctx)
+			var n int
+			if _, err := r.Cursor(&n); err != nil || n == 6 {
+				return nil, err
 			}
-			return nil, nil
+			if err := r.SetCursor(ctx, n+1); err != nil {
+				return nil, err
+			}
+			further <- n
+			<-ctx.Done()
+			return nil, context.Cause(ctx)
 		}})
 	}
 	register()
 	id := s.start("slow", nil, jobs.StartOptions{}).ID
 	for range 6 {
 		stop := s.keep()
-		s.reaches(id, jobs.Running)
-		for query[int](s, `SELECT COALESCE(cursor, 0) FROM jobs`) < n || n == 0 {
-			continue
-		}
+		<-further
 		stop()
 		s.crashed(id)
 		s = s.again(jobs.Options{})

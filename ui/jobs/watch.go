@@ -51,6 +51,15 @@ func (w *watchers) tell(id string) {
 	}
 }
 
+func (w *watchers) tellAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, at := range w.of {
+		close(at.changed)
+		at.changed = make(chan struct{})
+	}
+}
+
 // Await waits until a job has ended, and returns it then.
 func (p *Pool) Await(ctx context.Context, id string) (Job, error) {
 	changed, end := p.watchers.watch(id)
@@ -70,20 +79,20 @@ func (p *Pool) Await(ctx context.Context, id string) (Job, error) {
 }
 
 // WaitLines is Lines when there are any; otherwise it waits until there are, until
-// the job's state is another one, or for nothing when the job has ended. A job
+// the job's state is another one, or for nothing when the job has ended or is stuck. A job
 // whose state was read before may have told its last lines since: who follows one
 // reads its state first, and stops when it had ended and there are no lines.
 func (p *Pool) WaitLines(ctx context.Context, id string, after int64, limit int) ([]Line, error) {
 	changed, end := p.watchers.watch(id)
 	defer end()
 	for before := State(""); ; {
-		next := changed()
+		stuck, next := p.stuck.Load(), changed()
 		j, err := find(ctx, p.db.Read, id) // first: an end comes together with the last lines
 		if err != nil {
 			return nil, err
 		}
 		lines, err := p.Lines(ctx, id, after, limit)
-		if err != nil || len(lines) > 0 || j.State.Ended() || before != "" && before != j.State {
+		if err != nil || len(lines) > 0 || j.State.Ended() || stuck != nil || before != "" && before != j.State {
 			return lines, err
 		}
 		before = j.State

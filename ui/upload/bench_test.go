@@ -28,7 +28,7 @@ func BenchmarkUpload(b *testing.B) {
 	})
 	b.Run("bare", func(b *testing.B) {
 		path := filepath.Join(b.TempDir(), "file")
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			f, err := os.Create(path)
 			if err != nil {
 				b.Error(err)

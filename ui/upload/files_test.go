@@ -167,6 +167,9 @@ func TestAudit(t *testing.T) {
 		}
 		have = append(have, action)
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	want := []string{"upload.create", "upload.finish", "upload.consume", "upload.delete", "upload.create", "upload.finish"}
 	if textOf(have) != textOf(want) {
 		t.Errorf("entries %q, want %q", have, want)

@@ -8,7 +8,6 @@ import (
 	"hash"
 	"io"
 	"os"
-	"time"
 
 	"github.com/landfall-dev/landfall/internal/durable"
 	"github.com/landfall-dev/landfall/registry"
@@ -25,7 +24,6 @@ type joining struct {
 	file    *os.File
 	hash    hash.Hash
 	at      int64
-	told    time.Time
 }
 
 // join brings the parts of a final upload into its file, hashes what was not, and
@@ -37,7 +35,7 @@ func (u *Uploads) join(ctx context.Context, rec *record) error {
 		return err
 	}
 	defer f.Close()
-	j := &joining{uploads: u, rec: rec, file: f, at: rec.Offset, told: time.Now()}
+	j := &joining{uploads: u, rec: rec, file: f, at: rec.Offset}
 	if j.hash, err = restoreHash(ctx, rec, f); err != nil {
 		return err
 	}
@@ -96,12 +94,9 @@ func (j *joining) each(end int64, do func(n int64) error) error {
 
 func (j *joining) advance(n int) error {
 	j.at += int64(n)
-	if time.Since(j.told) >= tellEvery {
-		j.told = time.Now()
-		now := *j.rec
-		now.Offset = j.at
-		j.uploads.tell(&now)
-	}
+	now := record{Upload: j.rec.Upload}
+	now.Offset = j.at
+	j.uploads.tellProgress(&now)
 	return nil
 }
 

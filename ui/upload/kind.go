@@ -89,31 +89,41 @@ type examined struct {
 
 // guess tells what it is, if it is anything; check has the last word.
 func (e examined) guess() (Kind, error) {
+	if partName.MatchString(e.name) {
+		// The first part of a file begins as the file does.
+		if k, err := e.guessArchive(); err == nil && e.check(k) == nil {
+			return k, nil
+		}
+		return BundlePart, nil
+	}
 	switch {
 	case isTar(e.head):
-		if bytes.HasPrefix(e.head, []byte("oci-layout\x00")) && bytes.Contains(e.head, []byte("landfall/bundle.json")) {
-			return Bundle, nil
-		}
-		a, err := e.archive()
-		switch {
-		case err != nil:
-			return "", err
-		case a.bundle:
-			return Bundle, nil
-		case a.docker:
-			return DockerArchive, nil
-		case a.layout && a.index:
-			return OCIArchive, nil
-		}
-		return "", fmt.Errorf("%w: a tar file that is no bundle, no OCI archive and no docker save archive", ErrKind)
-	case partName.MatchString(e.name):
-		return BundlePart, nil
+		return e.guessArchive()
 	case e.signature() == nil:
 		return Signature, nil
 	case e.text() == nil:
 		return Definition, nil
 	}
 	return "", fmt.Errorf("%w: %s; want one of %s", ErrKind, e.looks(), kindNames())
+}
+
+// guessArchive tells what a tar file is.
+func (e examined) guessArchive() (Kind, error) {
+	if bytes.HasPrefix(e.head, []byte("oci-layout\x00")) && bytes.Contains(e.head, []byte("landfall/bundle.json")) {
+		return Bundle, nil
+	}
+	a, err := e.archive()
+	switch {
+	case err != nil:
+		return "", err
+	case a.bundle:
+		return Bundle, nil
+	case a.docker:
+		return DockerArchive, nil
+	case a.layout && a.index:
+		return OCIArchive, nil
+	}
+	return "", fmt.Errorf("%w: a tar file that is no bundle, no OCI archive and no docker save archive", ErrKind)
 }
 
 // check says what is wrong with a file of a kind.

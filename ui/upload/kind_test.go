@@ -83,6 +83,8 @@ func TestKinds(t *testing.T) {
 		"a definition":                 {[]byte("kind: Definition\n"), "d.yaml", "", Definition, ""},
 		"a binary definition":          {[]byte("\xff\xfe"), "d.yaml", Definition, "", "neither text"},
 		"a part":                       {make([]byte, 5000), "b.lfb.002", "", BundlePart, ""},
+		"a first part":                 {whole[:len(whole)/2], "b.lfb.001", "", BundlePart, ""},
+		"the only part":                {whole, "b.lfb.001", "", Bundle, ""},
 		"a part without a number":      {make([]byte, 5000), "b.lfb", BundlePart, "", "NAME.001"},
 		"nothing known":                {bytes.Repeat([]byte{0, 1}, 3000), "x", "", "", "want one of"},
 	} {

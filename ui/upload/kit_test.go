@@ -95,16 +95,16 @@ func (s *site) start() {
 	}
 	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Mark") == "" {
-			s.Uploads.ServeHTTP(w, r)
+			s.ServeHTTP(w, r)
 			return
 		}
 		defer func() { s.ended <- struct{}{} }()
-		s.Uploads.ServeHTTP(w, r)
+		s.ServeHTTP(w, r)
 	}))
 }
 
 func (s *site) stop() {
-	s.Uploads.Close()
+	s.Close()
 	s.server.Close()
 	if err := s.db.Close(); err != nil {
 		s.t.Error(err)

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
 	"os"
 	"runtime"
 	"strconv"
@@ -174,6 +177,49 @@ func (s *site) begun(location string, content []byte, n int) net.Conn {
 	}
 }
 
+// wrapped is a response writer as frameworks put them before the connection's own.
+type wrapped struct {
+	http.ResponseWriter
+	t *testing.T
+}
+
+func (w wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w wrapped) WriteHeader(status int) {
+	if status < 200 {
+		w.t.Errorf("a framework sees status %d", status)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// How far bytes were written is told past what stands before the connection.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.ServeHTTP(wrapped{w, t}, r) }))
+	defer server.Close()
+	content := archiveOf(4<<20, 1)
+	location := s.make(len(content))
+	told := []string{}
+	trace := &httptrace.ClientTrace{Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+		told = append(told, fmt.Sprint(code, header[HeaderWritten]))
+		return nil
+	}}
+	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodPatch, server.URL+location, bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = http.Header{headerResumable: {version}, headerOffset: {"0"}, "Content-Type": {typeBytes}, "X-Owner": {"amy"}, HeaderProgress: {"1"}}
+	answer, err := server.Client().Do(r)
+	if err != nil || answer.StatusCode != http.StatusNoContent || answer.Header.Get(HeaderWritten) != "" {
+		t.Fatal(answer, err)
+	}
+	answer.Body.Close()
+	if last := fmt.Sprint(StatusWritten, []string{textOf(len(content))}); len(told) < 4 || len(told) > 9 && told[len(told)-1] != last {
+		t.Errorf("told %q", told)
+	}
+}
+
 // A connection that is dead on its way keeps nobody out: whoever asks how far the
 // upload is, or goes on, gets its turn, and no byte that came is lost.
 func TestTakeOver(t *testing.T) {
@@ -198,7 +244,7 @@ func TestTakeOver(t *testing.T) {
 			s.head(location).want(t, 404)
 		},
 		"stop": func(location string) {
-			s.Uploads.Close()
+			s.Close()
 			<-s.ended
 			s.ended <- struct{}{}
 			s.restart()

@@ -258,7 +258,7 @@ func TestTitle(t *testing.T) {
 	s := newSite(t, Options{MaxOpenByOwner: 1})
 	s.make(5)
 	g := s.do(call{method: "POST", header: map[string]string{headerLength: "5"}}).want(t, 429)
-	if g.problem.Title != http.StatusText(429) || g.problem.Kind != "busy" || g.header.Get("Retry-After") != "60" {
+	if g.problem.Title != http.StatusText(http.StatusTooManyRequests) || g.problem.Kind != "busy" || g.header.Get("Retry-After") != "60" {
 		t.Errorf("%s %v", g.body, g.header)
 	}
 	s.makeAs("bob", 5) // has a number of his own

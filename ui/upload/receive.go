@@ -22,7 +22,6 @@ import (
 const (
 	saveEvery   = 16 << 20
 	saveAtLeast = time.Second
-	tellEvery   = time.Second
 )
 
 // receive appends a request's body to an upload, from offset on, and checks the
@@ -77,7 +76,6 @@ type receiver struct {
 	at      int64          // so many bytes of the upload were written and hashed
 	saving  chan savepoint // gets one when a save under way has ended; nil: none is
 	savedAt time.Time
-	told    time.Time
 
 	reporter *reporter // nil when nobody asked
 }
@@ -128,7 +126,7 @@ func (u *Uploads) append(ctx context.Context, rec *record, in *incoming) error {
 		err = errChecksum
 	}
 	err = u.restartIfLost(ctx, rec, v.end(err))
-	u.tell(rec)
+	u.tellProgress(rec)
 	return err
 }
 
@@ -221,10 +219,7 @@ func (v *receiver) keep(s savepoint) error {
 	}
 	v.rec.Offset, v.rec.hash = s.at, s.state
 	v.rec.Expires = v.uploads.expiry()
-	if time.Since(v.told) >= tellEvery {
-		v.told = time.Now()
-		v.uploads.tell(v.rec)
-	}
+	v.uploads.tellProgress(v.rec)
 	return nil
 }
 
@@ -324,7 +319,19 @@ func restoreHash(ctx context.Context, rec *record, f *os.File) (hash.Hash, error
 		return h, nil
 	}
 	h.Reset()
-	return h, durable.Copy(ctx, h, io.NewSectionReader(f, rec.base, rec.Offset))
+	return h, hashAgain(ctx, h, f, rec.base, rec.Offset)
+}
+
+// hashAgain hashes n bytes of a file that have to be there.
+func hashAgain(ctx context.Context, h io.Writer, f *os.File, offset, n int64) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() < offset+n {
+		return lostError{fmt.Errorf("%s: %w", f.Name(), io.ErrUnexpectedEOF)}
+	}
+	return durable.Copy(ctx, h, io.NewSectionReader(f, offset, n))
 }
 
 // recover takes an upload to where it was written before the process ended, if the
@@ -343,12 +350,13 @@ func (u *Uploads) recover(ctx context.Context, rec *record) error {
 	}
 	defer v.close()
 	if v.hash != nil {
-		if err := durable.Copy(ctx, v.hash, io.NewSectionReader(v.file, rec.base+rec.Offset, at-rec.Offset)); err != nil {
-			return err
-		}
+		err = hashAgain(ctx, v.hash, v.file, rec.base+rec.Offset, at-rec.Offset)
 	}
-	v.at = at
-	if err = u.restartIfLost(ctx, rec, v.end(nil)); errors.Is(err, errLost) {
+	if err == nil {
+		v.at = at
+		err = v.end(nil)
+	}
+	if err = u.restartIfLost(ctx, rec, err); errors.Is(err, errLost) {
 		err = nil // at 0 it is where it is
 	}
 	return err

@@ -29,18 +29,18 @@ const (
 // Upload is what is told of an upload.
 type Upload struct {
 	ID          string        `json:"id"`
-	Name        string        `json:"name"` // for people
-	Kind        Kind          `json:"kind,omitempty"`
-	State       State         `json:"state"`
+	Name        string        `json:"name" doc:"For people; never a path"`
+	Kind        Kind          `json:"kind,omitempty" doc:"As declared; as found, once it is whole"`
+	State       State         `json:"state" enum:"receiving,checking,whole,consumed,failed,gone"`
 	Size        int64         `json:"size"`
-	Offset      int64         `json:"offset"` // so many bytes are on the disk; while checking, were checked
+	Offset      int64         `json:"offset" doc:"So many bytes are on the disk; while checking, were checked"`
 	Digest      digest.Digest `json:"digest,omitempty"`
-	Reason      string        `json:"reason,omitempty"`     // why it failed
-	ReasonKind  string        `json:"reasonKind,omitempty"` // as in a problem
-	Partial     bool          `json:"partial,omitempty"`
+	Reason      string        `json:"reason,omitempty" doc:"Why it failed"`
+	ReasonKind  string        `json:"reasonKind,omitempty" doc:"Like the kind of a problem"`
+	Partial     bool          `json:"partial,omitempty" doc:"To be joined with others"`
 	Part        *Part         `json:"part,omitempty"`
-	Fingerprint string        `json:"fingerprint,omitempty"`
-	Job         string        `json:"job,omitempty"` // what works with it
+	Fingerprint string        `json:"fingerprint,omitempty" doc:"By which the client finds it again"`
+	Job         string        `json:"job,omitempty" doc:"What works with it"`
 	Owner       string        `json:"owner"`
 	Created     time.Time     `json:"created"`
 	Expires     time.Time     `json:"expires"`

@@ -43,7 +43,7 @@ func (u *Uploads) settle(ctx context.Context, rec *record) error {
 	if reason != nil {
 		os.Remove(u.dataPath(rec.file))
 		u.log.WarnContext(ctx, "an upload failed", "upload", rec.ID, "name", rec.Name, "reason", rec.Reason)
-		return reason
+		return judgement{reason}
 	}
 	u.log.InfoContext(ctx, "an upload is whole", "upload", rec.ID, "name", rec.Name, "kind", rec.Kind, "digest", rec.Digest)
 	if u.options.OnWhole != nil {
@@ -51,6 +51,11 @@ func (u *Uploads) settle(ctx context.Context, rec *record) error {
 	}
 	return nil
 }
+
+// judgement is why an upload failed; that was said already.
+type judgement struct{ error }
+
+func (j judgement) Unwrap() error { return j.error }
 
 // judge finds an upload's digest and kind, or what is wrong with it.
 func (u *Uploads) judge(ctx context.Context, rec *record) error {
@@ -65,14 +70,14 @@ func (u *Uploads) judge(ctx context.Context, rec *record) error {
 	}
 	rec.Digest = digest.NewDigest(digest.SHA256, h)
 	if rec.wanted != "" && rec.wanted != rec.Digest {
-		return fmt.Errorf("%s: %w: the bytes are %s, %s was announced", rec.Name, registry.ErrDigest, rec.Digest, rec.wanted)
+		return fmt.Errorf("%w: the bytes are %s, %s was announced", registry.ErrDigest, rec.Digest, rec.wanted)
 	}
 	kind, err := Examine(f.Name(), rec.Name, rec.Kind)
 	if err != nil {
 		if ours(err) {
 			return err
 		}
-		return fmt.Errorf("%s is not taken: %w", rec.Name, err)
+		return fmt.Errorf("not taken: %w", err)
 	}
 	rec.Kind = kind
 	return nil
@@ -93,7 +98,7 @@ func (u *Uploads) checkBehind(ctx context.Context, id string) {
 	}
 	u.running.Go(func() {
 		err := u.check(ctx, id)
-		if err != nil && u.ctx.Err() == nil && !errors.Is(err, errTakeOver) && ours(err) {
+		if err != nil && u.ctx.Err() == nil && !errors.Is(err, errTakeOver) && !errors.As(err, &judgement{}) {
 			u.log.ErrorContext(ctx, "an upload could not be checked; it will be tried again", "upload", id, "error", err)
 		}
 	})

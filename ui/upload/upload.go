@@ -128,15 +128,16 @@ type Uploads struct {
 
 	mu     sync.Mutex // protects the fields below
 	turns  map[string]*turn
-	active map[string]int // requests that receive, by owner
-	total  int            // of them
+	active map[string]int       // requests that receive, by owner
+	total  int                  // of them
+	told   map[string]time.Time // when the last event about an unfinished upload was
 	closed bool
 }
 
 // New opens the uploads of a folder, which is made when it is new. Close ends what
 // is under way; the database stays open.
 func New(ctx context.Context, db Database, folder string, opts Options) (*Uploads, error) {
-	u := &Uploads{options: withDefaults(opts), folder: folder, boot: boot(), turns: map[string]*turn{}, active: map[string]int{}}
+	u := &Uploads{options: withDefaults(opts), folder: folder, boot: boot(), turns: map[string]*turn{}, active: map[string]int{}, told: map[string]time.Time{}}
 	u.log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
 	content, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -212,9 +213,32 @@ func (u *Uploads) enter(ctx context.Context, tx *sql.Tx, action string, r *recor
 	}{r.Name, r.Kind, r.Size, r.Owner, r.Digest.String(), r.Reason}})
 }
 
-// tell publishes how far an upload is.
+// tell publishes what an upload has become.
 func (u *Uploads) tell(r *record) {
+	u.mu.Lock()
+	delete(u.told, r.ID)
+	u.mu.Unlock()
 	if u.options.Events != nil {
+		u.options.Events.Publish("upload", r.Upload)
+	}
+}
+
+// tellEvery is the time between two events about the progress of one upload.
+const tellEvery = time.Second
+
+// tellProgress publishes how far an upload is, unless that was done just now.
+func (u *Uploads) tellProgress(r *record) {
+	if u.options.Events == nil {
+		return
+	}
+	u.mu.Lock()
+	last, now := u.told[r.ID], time.Now()
+	due := now.Sub(last) >= tellEvery
+	if due {
+		u.told[r.ID] = now
+	}
+	u.mu.Unlock()
+	if due {
 		u.options.Events.Publish("upload", r.Upload)
 	}
 }
