@@ -10,8 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/landfall-dev/landfall/bundle"
+	"github.com/landfall-dev/landfall/internal/durable"
 	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/trust"
 	"github.com/landfall-dev/landfall/ui/api"
 )
 
@@ -51,20 +53,29 @@ func (f *termFlags) options(platforms []registry.Platform) (o bundle.CreateOptio
 
 func newBundleSign() *cobra.Command {
 	var keys []string
+	var detached bool
 	c := &cobra.Command{
 		Use:   "sign FILE",
 		Short: "Add signatures to a bundle",
-		Long:  "Add signatures to a bundle that was made with --sign or --channel. Its content is not read: verify it first.",
-		Args:  cobra.ExactArgs(1),
+		Long: "Add signatures to a bundle that was made with --sign or --channel, or, with --detached, make one for any bundle in a\n" +
+			"file of its own, FILE.sig. Its content is not read: verify it first.",
+		Args: cobra.ExactArgs(1),
 	}
 	c.Flags().StringArrayVar(&keys, "key", nil, "sign with this private `key` file; may be repeated")
+	c.Flags().BoolVar(&detached, "detached", false, "leave the bundle as it is and write FILE.sig, of one key")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		private, err := readPrivateKeys(keys)
 		if err == nil && len(private) == 0 {
 			err = usageError{errors.New("name the keys to sign with with --key NAME.key")}
 		}
+		if err == nil && detached && len(private) > 1 {
+			err = usageError{errors.New("--detached: sign with one key at a time")}
+		}
 		if err != nil {
 			return err
+		}
+		if detached {
+			return signDetached(c, args[0], private[0])
 		}
 		added, err := bundle.Sign(args[0], private)
 		if err != nil {
@@ -74,6 +85,19 @@ func newBundleSign() *cobra.Command {
 		return err
 	}
 	return c
+}
+
+// signDetached writes a signature beside a bundle.
+func signDetached(c *cobra.Command, path string, key *trust.PrivateKey) error {
+	content, err := bundle.SignDetached(path, key)
+	if err == nil {
+		err = durable.WriteFile(path+".sig", content, 0o644)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.OutOrStdout(), "%s.sig: signature of key %s\n", path, key.ID())
+	return err
 }
 
 func newBundleInflate() *cobra.Command {

@@ -20,7 +20,7 @@ import (
 const uploadsPath = "/api/v1/uploads"
 
 // bufferSize is in what pieces a connection takes a body, in bytes.
-const bufferSize = 256 << 10
+const bufferSize = 64 << 10
 
 // Dial makes a client for an appliance at http://HOST:PORT, https://HOST:PORT or
 // unix:///path/to/socket, and tells the URL of its uploads. caFile, if any, is a PEM

@@ -42,7 +42,7 @@ func TestGoesOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Digest != digestOf(t, file) || r.Found == 0 || r.Sent+r.Found < r.Size || r.Sent > r.Size-10<<20+int64(parts)*window {
+		if r.Digest != digestOf(t, file) || r.Found == 0 || r.Sent+r.Found < r.Size || r.Sent > r.Size-10<<20+int64(parts)*oneWindow {
 			t.Errorf("%d parts: %d of %d bytes were found, %d sent", parts, r.Found, r.Size, r.Sent)
 		}
 	}
@@ -294,10 +294,10 @@ func TestBadInput(t *testing.T) {
 func TestSilent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := &reader{ctx: t.Context(), at: window, told: make(chan struct{}, 1)}
+		r := &reader{ctx: t.Context(), at: oneWindow, window: oneWindow, told: make(chan struct{}, 1)}
 		began := time.Now()
 		for range 3 {
-			if room, err := r.room(); room != window || err != nil {
+			if room, err := r.room(); room != oneWindow || err != nil {
 				t.Error(room, err)
 			}
 		}

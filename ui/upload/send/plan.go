@@ -30,6 +30,7 @@ type sender struct {
 	found, sent atomic.Int64 // bytes that were there before, and that were sent
 	progress    progress
 
+	window  int64 // of each part
 	hashing sync.WaitGroup
 	hashed  chan struct{} // closed when the fields below are there
 	digest  digest.Digest
@@ -162,6 +163,7 @@ func (s *sender) step() int64 {
 
 // sendWhole sends the file as one upload.
 func (s *sender) sendWhole(ctx context.Context, p *part) (*upload.Upload, error) {
+	s.window = oneWindow
 	if p.id == "" {
 		if err := s.create(ctx, p, nil, ""); err != nil {
 			return nil, err
@@ -184,6 +186,7 @@ func (s *sender) sendParts(ctx context.Context, parts []*part) (*upload.Upload, 
 			return nil, errors.Join(err, s.deleteEmpty(ctx, parts))
 		}
 	}
+	s.window = partsWindow
 	jobs := max(s.opts.Parts, defaultParts)
 	err := parallel.Do(ctx, jobs, parts, func(ctx context.Context, p *part) error { return s.sendPart(ctx, p, false) })
 	if err != nil {

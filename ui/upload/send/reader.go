@@ -15,10 +15,12 @@ import (
 )
 
 const (
-	// window is how many bytes may be under way that the appliance has not told to
-	// have written: so many are sent twice when it crashes. It has to be more than the
-	// pieces in which the appliance writes and the buffers between.
-	window = 3 << 20
+	// oneWindow is how many bytes of an upload may be under way that the appliance has
+	// not told to have written: so many are sent twice when it crashes. The appliance
+	// writes in pieces of 1 MiB, one while it reads the next. Where several parts come,
+	// it has enough to do with less of each.
+	oneWindow   = 3 << 20
+	partsWindow = 5 << 18
 	// windowPatience is how long is waited for the appliance to tell. A proxy may keep
 	// it from doing so; then nothing is waited for any more.
 	windowPatience = 15 * time.Second
@@ -37,13 +39,14 @@ type reader struct {
 	at      int64      // of the upload, what was read
 	written int64      // of the upload, what the appliance told
 	free    bool       // nothing is waited for
+	window  int64
 	told    chan struct{}
 	broken  <-chan struct{} // of the connection
 }
 
 func (s *sender) newReader(ctx context.Context, p *part, watch *time.Timer) *reader {
 	return &reader{content: io.NewSectionReader(s.file, p.start+p.offset, p.size-p.offset), sender: s, ctx: ctx, id: p.id, watch: watch,
-		at: p.offset, written: p.offset, told: make(chan struct{}, 1)}
+		at: p.offset, written: p.offset, window: s.window, told: make(chan struct{}, 1)}
 }
 
 // Read implements io.Reader.
@@ -67,9 +70,9 @@ func (r *reader) Read(p []byte) (int, error) {
 func (r *reader) room() (int64, error) {
 	for {
 		r.mu.Lock()
-		room := window - (r.at - r.written)
+		room := r.window - (r.at - r.written)
 		if r.free {
-			room = window
+			room = r.window
 		}
 		broken := r.broken
 		r.mu.Unlock()
