@@ -5,6 +5,7 @@
 package ui
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -42,6 +43,10 @@ type Options struct {
 	Guard *Guard
 	// Manage has the handlers of what is managed, by their patterns.
 	Manage map[string]http.Handler
+	// HeaderTime is how long a client may take for the head of a request; 10
+	// seconds when 0. BodyTime is that for its body where nobody is more patient,
+	// as registry and uploads are while bytes come; a minute when 0.
+	HeaderTime, BodyTime time.Duration
 }
 
 // Guard is how a Server learns who sends a request and what they may do.
@@ -67,6 +72,11 @@ type Server struct {
 	running  sync.WaitGroup // requests under way: the store must outlive them
 }
 
+const (
+	headerTime = 10 * time.Second
+	bodyTime   = time.Minute
+)
+
 // shutdownGrace is how long requests may go on after the end was asked for.
 const shutdownGrace = 10 * time.Second
 
@@ -87,10 +97,14 @@ func NewServer(s *store.Store, opts Options) *Server {
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			server.running.Add(1)
 			defer server.running.Done()
+			if r.ContentLength != 0 {
+				r = r.WithContext(r.Context()) // net/http has to find its own body in its own request
+				r.Body = bounded(w, r.Body, cmp.Or(opts.BodyTime, bodyTime))
+			}
 			handler.ServeHTTP(w, r)
 		}),
 		Protocols:         &protocols,
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: cmp.Or(opts.HeaderTime, headerTime),
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
@@ -99,6 +113,29 @@ func NewServer(s *store.Store, opts Options) *Server {
 		server.http.ConnContext = opts.Guard.ConnContext
 	}
 	return server
+}
+
+// bounded is a body that has to come within a time, also when nobody reads it:
+// net/http does, before it sends an answer.
+func bounded(w http.ResponseWriter, body io.ReadCloser, within time.Duration) io.ReadCloser {
+	b := &boundedBody{body, http.NewResponseController(w)}
+	_ = b.control.SetReadDeadline(time.Now().Add(within))
+	return b
+}
+
+type boundedBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+}
+
+// Read takes the bound away at the end: net/http goes on reading to notice a client
+// that leaves, and would give up an operation that takes longer.
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
 
 // OnEnding has a function called, once, when the server begins to end: what lasts

@@ -19,12 +19,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/landfall-dev/landfall/internal/units"
-	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/ui/audit"
 )
 
-// auditSite is the audit log of a site.
+// auditSite is the audit log of a site: of a store that is open here, or of an
+// appliance.
 type auditSite interface {
 	List(ctx context.Context, f audit.Filter) ([]audit.Record, error)
 	Export(ctx context.Context, w io.Writer) error
@@ -90,7 +90,11 @@ func (f *siteFlags) audit(ctx context.Context) (log auditSite, end func() error,
 		return nil, nil, err
 	}
 	if local == nil {
-		return nil, nil, fmt.Errorf("%w: the appliance at %s has the audit log open; ask the appliance", registry.ErrConflict, server)
+		client, err := f.dial(server)
+		if err != nil {
+			return nil, nil, err
+		}
+		return client.Audit(), client.Close, nil
 	}
 	opened, err := audit.Open(ctx, local)
 	if err != nil {

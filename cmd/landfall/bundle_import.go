@@ -16,7 +16,6 @@ import (
 	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry"
-	"github.com/landfall-dev/landfall/registry/remote"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/registry/trust"
 	"github.com/landfall-dev/landfall/ui/api"
@@ -34,11 +33,7 @@ func newBundleImport() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 	}
 	l.siteFlags = addSiteFlags(c)
-	c.Flags().StringArrayVar(&l.keys, "key", nil, "let it in only if this public `key` file has signed; may be repeated")
-	c.Flags().StringVar(&l.request.Override, "override", "", "let an expired, old or earlier bundle in, and remember `why`")
-	c.Flags().BoolVar(&l.request.Verify, "verify", false, "prove every byte of the bundle before anything is brought in")
-	c.Flags().BoolVar(&l.request.Attach, "attach", false, "let hosts pull at once, while the content is brought in; an appliance does so with every signed bundle")
-	c.Flags().StringVar(&l.wants, "wants-file", "", "where to write what is missing (default NAME.wants.json, here)")
+	l.addRequestFlags(c)
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := l.readKeys(); err != nil {
@@ -76,6 +71,15 @@ type lander struct {
 type took struct {
 	Judging float64 `json:"judging"` // with --verify, proving too
 	Landing float64 `json:"landing"`
+}
+
+// addRequestFlags adds what can be said of a landing.
+func (l *lander) addRequestFlags(c *cobra.Command) {
+	c.Flags().StringArrayVar(&l.keys, "key", nil, "let it in only if this public `key` file has signed; may be repeated")
+	c.Flags().StringVar(&l.request.Override, "override", "", "let an expired, old or earlier bundle in, and remember `why`")
+	c.Flags().BoolVar(&l.request.Verify, "verify", false, "prove every byte of the bundle before anything is brought in")
+	c.Flags().BoolVar(&l.request.Attach, "attach", false, "let hosts pull at once, while the content is brought in; an appliance does so with every signed bundle")
+	c.Flags().StringVar(&l.wants, "wants-file", "", "where to write what is missing (default NAME.wants.json, here)")
 }
 
 func (l *lander) readKeys() error {
@@ -145,7 +149,7 @@ func (l *lander) landHere(ctx context.Context, s *store.Store, r *bundle.Reader,
 }
 
 func (l *lander) handOver(ctx context.Context, server, file string) (*trust.Verdict, error) {
-	client, err := api.NewClient(api.ClientOptions{Server: server, CAFile: l.ca})
+	client, err := l.dial(server)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +174,7 @@ func (l *lander) news(at landing.Progress) {
 // send sends a bundle's content to a registry, and tells it, if it is an
 // appliance, for how long.
 func (l *lander) send(ctx context.Context, server string, r *bundle.Reader, opts bundle.LandOptions) (*trust.Verdict, error) {
-	s, err := remote.New(remote.Options{Server: server, CAFile: l.ca})
+	s, err := l.dialRegistry(server, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -180,14 +184,14 @@ func (l *lander) send(ctx context.Context, server string, r *bundle.Reader, opts
 		return nil, err
 	}
 	defer release()
-	client, err := api.NewClient(api.ClientOptions{Server: server, CAFile: l.ca})
+	client, err := l.dial(server)
 	if err != nil {
 		return nil, err
 	}
 	defer client.Close()
 	if _, err := client.SiteID(ctx); err != nil {
-		if errors.Is(err, registry.ErrUnreachable) {
-			return nil, err
+		if errors.Is(err, registry.ErrUnreachable) || errors.Is(err, registry.ErrDenied) {
+			return nil, err // who may not read the policy does not go round it
 		}
 		return bundle.Land(ctx, s, registrySite{}, r, opts) // a registry, and no appliance
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/landfall-dev/landfall/lifecycle/nodeconfig"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/sync/mirror"
+	"github.com/landfall-dev/landfall/ui/api"
 )
 
 // What the exit codes mean.
@@ -47,6 +48,7 @@ func exitCode(ctx context.Context, err error) int {
 		{mirror.ErrPartial, exitPartial},
 		{registry.ErrNoSpace, exitNoSpace},
 		{registry.ErrConflict, exitConflict},
+		{api.ErrPrecondition, exitConflict},
 		{nodeconfig.ErrForeign, exitConflict},
 		{registry.ErrUnreachable, exitUnreachable},
 		{registry.ErrUntrusted, exitRefused},

@@ -76,7 +76,7 @@ func (f *siteFlags) writeReceipt(ctx context.Context, output string) error {
 		err := replaceFile(output, func(w io.Writer) error { return api.WriteReceipt(ctx, s, w) })
 		return errors.Join(err, s.Close())
 	}
-	client, err := api.NewClient(api.ClientOptions{Server: server, CAFile: f.ca})
+	client, err := f.dial(server)
 	if err != nil {
 		return err
 	}

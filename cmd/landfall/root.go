@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/landfall-dev/landfall/ui/auth"
 )
 
 // run executes one command line and returns its exit code.
@@ -20,8 +22,11 @@ func run(ctx context.Context, args []string) int {
 	code := exitCode(ctx, err)
 	if err != nil {
 		fmt.Fprintln(root.ErrOrStderr(), "landfall: "+strings.TrimSpace(err.Error()))
-		if code == exitUsage {
+		switch {
+		case code == exitUsage:
 			fmt.Fprintln(root.ErrOrStderr(), "Run 'landfall help' for how it is used.")
+		case errors.Is(err, auth.ErrUnauthenticated):
+			fmt.Fprintln(root.ErrOrStderr(), "Show who you are with --token-file FILE or "+tokenEnv+".")
 		}
 	}
 	return code
@@ -50,10 +55,17 @@ func newRoot() *cobra.Command {
 		group("sync", "Keep a site, a registry or a bundle level with its sources", newSyncPlan(), newSyncRun(), newSyncSchema(),
 			newSyncLs(), newSyncRuns(), newSyncStart(), newSyncCancel()),
 		group("audit", "See and prove who changed what at a site", newAuditLs(), newAuditExport(), newAuditVerify()),
+		group("user", "Say who may sign in at a site, and what they may do", newUserAdd(), newUserLs(), newUserShow(), newUserChange(), newUserPasswd(), newUserRm()),
+		group("token", "Make and end tokens of programs and users", newTokenCreate(), newTokenLs(), newTokenRenew(), newTokenRevoke()),
+		group("job", "See and end what an appliance does in the background", newJobLs(), newJobShow(), newJobLog(), newJobCancel(), newJobRetry()),
+		group("media", "See and import what is on an appliance's drives", newMediaLs(), newMediaImport(), newMediaRescan(), newMediaEject()),
+		group("settings", "See and change how a running appliance is set up", newSettingsShow(), newSettingsSet()),
+		group("tls", "See and change how an appliance proves itself", newTLSShow(), newTLSSet(), newTLSReset(), newTLSCA()),
 		group("config", "See and check how an appliance is set up", newConfigShow(), newConfigCheck(), newConfigSchema()),
 		newReceipt(),
 		newUpload(),
 		newDoctor(),
+		newDiagnostics(),
 		newNodeConfig(),
 	)
 	checkArgs(root)
@@ -71,13 +83,15 @@ func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
 
 // checkArgs makes every complaint about arguments a usage error.
 func checkArgs(c *cobra.Command) {
-	if check := c.Args; check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			if err := errors.Join(check(c, args), c.ValidateFlagGroups()); err != nil {
-				return usageError{fmt.Errorf("%s: %w", c.CommandPath(), err)}
-			}
-			return nil
+	check := c.Args
+	if check == nil {
+		check = cobra.ArbitraryArgs
+	}
+	c.Args = func(c *cobra.Command, args []string) error {
+		if err := errors.Join(check(c, args), c.ValidateFlagGroups(), checkToken(c)); err != nil {
+			return usageError{fmt.Errorf("%s: %w", c.CommandPath(), err)}
 		}
+		return nil
 	}
 	for _, sub := range c.Commands() {
 		checkArgs(sub)

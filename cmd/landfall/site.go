@@ -14,7 +14,6 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/priority"
 	"github.com/landfall-dev/landfall/registry"
-	"github.com/landfall-dev/landfall/registry/remote"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/ui/api"
 )
@@ -31,6 +30,7 @@ type site interface {
 // siteFlags say which site is meant.
 type siteFlags struct {
 	data, server, ca string
+	tokenFile        string
 	store            store.Options // when the store is opened here
 	makes            bool          // a store that is new is made
 }
@@ -40,6 +40,7 @@ func addSiteFlags(c *cobra.Command) *siteFlags {
 	addDataFlag(c, &f.data)
 	c.Flags().StringVar(&f.server, "server", "", "speak to the appliance at this `URL` instead")
 	c.Flags().StringVar(&f.ca, "ca", "", "trust the certificates in this PEM `file` too")
+	f.addToken(c)
 	c.MarkFlagsMutuallyExclusive("data", "server")
 	return f
 }
@@ -74,14 +75,14 @@ func (f *siteFlags) open(ctx context.Context) (site, error) {
 	if s != nil {
 		return s, nil
 	}
-	return remote.New(remote.Options{Server: server, CAFile: f.ca})
+	return f.dialRegistry(server, nil)
 }
 
 // hold tells an appliance that an import is under way. Another registry has
 // nothing to be told.
 func (f *siteFlags) hold(ctx context.Context, server string) (release func(), err error) {
 	priority.Lower() // the appliance's clients come first
-	client, err := api.NewClient(api.ClientOptions{Server: server, CAFile: f.ca})
+	client, err := f.dial(server)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +167,7 @@ func (f *siteFlags) manage(run func(c *cobra.Command, s managed, args []string) 
 		if err == nil && local != nil {
 			s = local
 		} else if err == nil {
-			s, err = api.NewClient(api.ClientOptions{Server: server, CAFile: f.ca})
+			s, err = f.dial(server)
 		}
 		if err != nil {
 			return err

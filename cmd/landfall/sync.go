@@ -128,7 +128,7 @@ func (s *syncing) openSite(ctx context.Context, f *siteFlags, planOnly bool) err
 		s.opts.Trust, err = local.TrustPolicy(ctx)
 		return err
 	}
-	dst, err := remote.New(remote.Options{Server: server, CAFile: f.ca, Hosts: s.cfg.Hosts()})
+	dst, err := f.dialRegistry(server, s.cfg.Hosts())
 	if err != nil {
 		return err
 	}

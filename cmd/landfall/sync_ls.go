@@ -2,45 +2,21 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/ui/api"
 	"github.com/landfall-dev/landfall/ui/mirroring"
 )
 
 // mirrors makes a command that works on the mirrors of a running appliance.
 func (f *siteFlags) mirrors(run func(c *cobra.Command, m *api.Mirrors, args []string) error) func(*cobra.Command, []string) error {
-	return func(c *cobra.Command, args []string) error {
-		client, err := f.client(c.Context())
-		if err != nil {
-			return err
-		}
-		defer client.Close()
-		return run(c, client.Mirrors(), args)
-	}
-}
-
-// client speaks to the appliance that is meant. ErrUnreachable when none runs.
-func (f *siteFlags) client(ctx context.Context) (*api.Client, error) {
-	server := cmp.Or(f.server, f.appliance(ctx))
-	if server == "" {
-		return nil, fmt.Errorf("%w: no appliance answers at %s: start one with 'landfall serve --mirror FILE', or name one with --server",
-			registry.ErrUnreachable, filepath.Join(f.data, socketName))
-	}
-	client, err := api.NewClient(api.ClientOptions{Server: server, CAFile: f.ca})
-	if err != nil {
-		return nil, usageError{err}
-	}
-	return client, nil
+	return f.ask(func(c *cobra.Command, client *api.Client, args []string) error { return run(c, client.Mirrors(), args) })
 }
 
 func newSyncLs() *cobra.Command {

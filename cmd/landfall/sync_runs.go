@@ -73,9 +73,9 @@ func (f *siteFlags) history(ctx context.Context) (runs api.MirrorRuns, end func(
 		}
 		return mirroring.NewHistory(pool), local.Close, nil
 	}
-	client, err := api.NewClient(api.ClientOptions{Server: server, CAFile: f.ca})
+	client, err := f.dial(server)
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, nil, err
 	}
 	return client.Mirrors(), client.Close, nil
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +27,6 @@ func newUpload() *cobra.Command {
 	u.siteFlags = addSiteFlags(c)
 	c.Flags().IntVar(&u.opts.Parts, "parts", 0, "send so many parts of a file at the same time (default: by its size, up to 4)")
 	c.Flags().StringVar((*string)(&u.opts.Kind), "kind", "", "what the files are: bundle, part, signature, docker-archive, oci-archive or definition (default: the appliance finds out)")
-	c.Flags().StringVar(&u.tokenFile, "token-file", "", "read the access token from this `file`")
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, files []string) (err error) {
 		if err := u.connect(c.Context()); err != nil {
@@ -58,8 +55,7 @@ func newUpload() *cobra.Command {
 // uploader sends files.
 type uploader struct {
 	*siteFlags
-	tokenFile string
-	opts      send.Options
+	opts send.Options
 }
 
 // uploaded is what upload prints of a file.
@@ -85,30 +81,13 @@ func (u *uploader) connect(ctx context.Context) (err error) {
 		return usageError{err}
 	}
 	if err == nil {
-		u.opts.Token, err = readToken(u.tokenFile)
+		u.opts.Token, err = u.token()
 	}
 	return err
 }
 
 // maxParts is how many parts make sense.
 const maxParts = 16
-
-// readToken reads an access token from a file, or from the environment.
-func readToken(file string) (string, error) {
-	token := os.Getenv("LANDFALL_TOKEN")
-	if file != "" {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			return "", err
-		}
-		token = string(content)
-	}
-	token = strings.TrimSpace(token)
-	if strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) {
-		return "", usageError{errors.New("the token has characters that none has")} // it must not be shown
-	}
-	return token, nil
-}
 
 // send sends one file, and shows how far it is.
 func (u *uploader) send(c *cobra.Command, file string) (*uploaded, error) {

@@ -25,7 +25,7 @@ import (
 
 // The documents at an archive's top.
 const (
-	dockerDocument = "manifest.json" // image-spec has no part in it: docker/docker, image/spec
+	dockerDocument = "manifest.json" // of docker save
 	layoutDocument = "oci-layout"
 	indexDocument  = "index.json"
 )
@@ -58,6 +58,7 @@ type Archive struct {
 	source  io.ReaderAt
 	size    int64
 	options Options
+	layout  bool
 	members map[string]member
 	links   map[string]string // what a member's name stands for
 
@@ -114,8 +115,8 @@ func (a *Archive) open(ctx context.Context) error {
 	_, layout := a.members[layoutDocument]
 	_, index := a.members[indexDocument]
 	var err error
-	switch {
-	case layout && index:
+	switch a.layout = layout && index; {
+	case a.layout:
 		err = a.readLayout(ctx, listed)
 	case docker:
 		err = a.readDocker(ctx, listed)
@@ -170,6 +171,9 @@ func (a *Archive) Refs() []registry.Ref {
 // Graph is the closure of all names. What an index names and is not in the archive is
 // not in it.
 func (a *Archive) Graph() *registry.Graph { return a.graph }
+
+// Layout reports whether the archive is a layout; else it is a Docker archive.
+func (a *Archive) Layout() bool { return a.layout }
 
 // Size is the archive's length in bytes.
 func (a *Archive) Size() int64 { return a.size }

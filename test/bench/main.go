@@ -3,7 +3,7 @@
 // prints them as a Markdown table. It never judges by its exit code: a missed
 // target is a line of the table.
 //
-//	go run . [import|create|get|distribution|large|busy|thin|reflink|attach|sync|upload|all] [--quick] [--dir DIR] [--keep DIR] [--pairs N]
+//	go run . [import|create|get|distribution|large|busy|thin|reflink|attach|sync|upload|api|idle|all] [--quick] [--dir DIR] [--keep DIR] [--pairs N]
 //
 // It drives the real binary: $LANDFALL_BIN, or one built from ../.. . It wants
 // a quiet machine, root (to drop the page cache), skopeo, strace, xfsprogs, btrfs-progs and 64 GiB
@@ -40,10 +40,11 @@ func main() {
 }
 
 // command tells the program's own children (upstream, files, reference, readers,
-// line, hashing) from the parts that a person asks for.
+// line, hashing, guests, asking) from the parts that a person asks for.
 func command(ctx context.Context, args []string) error {
 	children := map[string]func(context.Context, []string) error{
 		"upstream": upstream, "files": files, "reference": reference, "readers": readers, "line": line, "hashing": hashing,
+		"guests": guestsChild, "asking": askingChild,
 	}
 	if len(args) > 0 && children[args[0]] != nil {
 		return children[args[0]](ctx, args[1:])
@@ -78,7 +79,7 @@ var parts = []struct {
 	{"import", (*bench).imports}, {"create", (*bench).creates}, {"get", (*bench).gets},
 	{"distribution", (*bench).distributions}, {"large", (*bench).larges}, {"busy", (*bench).busies},
 	{"thin", (*bench).thins}, {"reflink", (*bench).reflinks}, {"attach", (*bench).attaches},
-	{"sync", (*bench).mirrors}, {"upload", (*bench).uploads},
+	{"sync", (*bench).mirrors}, {"upload", (*bench).uploads}, {"api", (*bench).apis}, {"idle", (*bench).idles},
 }
 
 func partNames() []string {

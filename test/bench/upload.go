@@ -311,12 +311,8 @@ func (u *uploading) killed(ctx context.Context, parts int) error {
 	if len(list) != 1 || list[0].Digest != u.digest {
 		return fmt.Errorf("uploaded %+v, want %s", list, u.digest)
 	}
-	bound := 1.15
-	if parts > 1 {
-		bound = 0 // each part has bytes under way
-	}
 	u.table.figure(figure{name: fmt.Sprintf("upload killed %d times, %d part(s): bytes sent / size; the digest is right", u.kills, parts),
-		landfall: size(list[0].Sent), reference: size(u.size), measured: float64(list[0].Sent) / float64(u.size), unit: precise, bound: bound})
+		landfall: size(list[0].Sent), reference: size(u.size), measured: float64(list[0].Sent) / float64(u.size), unit: precise, bound: 1.15})
 	return u.forget(ctx, over(u.data))
 }
 

@@ -101,6 +101,9 @@ type Options struct {
 	// MayRepository says whether the context's subject may pull, push or delete
 	// in a repository; nil: wherever its rights allow it.
 	MayRepository func(ctx context.Context, action, repository string) bool
+	// Check is an error when the context's subject has ended meanwhile, for what
+	// goes on for long; nil: none does.
+	Check func(ctx context.Context) error
 	// Ending is closed when the appliance ends: then what only lasts as long ends.
 	Ending <-chan struct{}
 

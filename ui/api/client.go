@@ -10,11 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -30,23 +32,33 @@ type ClientOptions struct {
 	Token  string // a personal or robot token; not needed over a socket
 }
 
-// Client is an appliance that is managed over its API.
+// Client is an appliance that is managed over its API. It sends its token, and
+// what else is secret, to that one server, and not where others can read it on the
+// way.
 type Client struct {
-	base  string
-	name  string // for errors
-	token string
-	http  *http.Client
+	base    string
+	name    string // for errors
+	token   string
+	exposed error // what is sent can be read on the way
+	http    *http.Client
 }
 
-// NewClient makes a client; it dials nothing yet.
+// NewClient makes a client; it dials nothing yet. ErrInvalid for a token that
+// would be sent over plain HTTP to another machine.
 func NewClient(opts ClientOptions) (*Client, error) {
 	u, err := parseServer(opts.Server)
 	if err != nil {
 		return nil, err
 	}
+	exposed := Exposed(opts.Server)
+	if opts.Token != "" && exposed != nil {
+		return nil, exposed
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil // the appliance is at the site
-	c := &Client{base: strings.TrimSuffix(opts.Server, "/"), name: opts.Server, token: opts.Token, http: &http.Client{Transport: transport}}
+	c := &Client{base: strings.TrimSuffix(opts.Server, "/"), name: opts.Server, token: opts.Token, exposed: exposed}
+	// An appliance sends nobody elsewhere, and a token is for nobody else.
+	c.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	if u.Scheme == "unix" {
 		c.base = "http://landfall"
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -65,6 +77,9 @@ func NewClient(opts ClientOptions) (*Client, error) {
 
 func parseServer(server string) (*url.URL, error) {
 	u, err := url.Parse(server)
+	if err == nil && u.User != nil {
+		return nil, fmt.Errorf("server %s: %w: it has a user in it; who one is, a token says", u.Redacted(), registry.ErrInvalid)
+	}
 	if err == nil {
 		switch u.Scheme {
 		case "http", "https":
@@ -78,6 +93,21 @@ func parseServer(server string) (*url.URL, error) {
 		}
 	}
 	return nil, fmt.Errorf("server %q: %w: want http://HOST:PORT, https://HOST:PORT or unix:///path/to/socket", server, registry.ErrInvalid)
+}
+
+// Exposed is an ErrInvalid when others could read what is sent to a server: over
+// plain HTTP, and not to this machine. Only names that are this machine for
+// everybody count as such.
+func Exposed(server string) error {
+	u, err := url.Parse(server)
+	if err != nil || u.Scheme != "http" {
+		return nil
+	}
+	host := u.Hostname()
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("server %s: %w: tokens and passwords are not sent over plain HTTP to another machine, where everybody on the way reads them: use https", u.Redacted(), registry.ErrInvalid)
 }
 
 func certificates(file string) (*x509.CertPool, error) {
@@ -175,6 +205,41 @@ func (c *Client) read(ctx context.Context, answer *http.Response, err error, res
 		return c.broken(ctx, err)
 	}
 	return nil
+}
+
+// pageSize is how many items a client asks for at once.
+const pageSize = 200
+
+// listing is a list that comes in pages.
+type listing struct {
+	path   string
+	query  url.Values // nil: none
+	cursor string     // the parameter that asks for the page after
+	limit  int        // at most so many items; all when 0
+}
+
+// pages reads a list.
+func pages[T any](ctx context.Context, c *Client, l listing) ([]T, error) {
+	query := maps.Clone(l.query)
+	if query == nil {
+		query = url.Values{}
+	}
+	for items := []T{}; ; {
+		size := pageSize
+		if l.limit > 0 {
+			size = min(size, l.limit-len(items))
+		}
+		query.Set("limit", strconv.Itoa(size))
+		var p page[T]
+		if err := c.call(ctx, http.MethodGet, l.path+"?"+query.Encode(), nil, &p); err != nil {
+			return nil, err
+		}
+		items = append(items, p.Items...)
+		if p.Next == "" || l.limit > 0 && len(items) >= l.limit {
+			return items, nil
+		}
+		query.Set(l.cursor, p.Next)
+	}
 }
 
 func (c *Client) broken(ctx context.Context, err error) error {
@@ -290,16 +355,17 @@ func (c *Client) Retain(ctx context.Context, opts store.RetainOptions) (r *store
 
 // Snapshot implements Backupper.
 func (c *Client) Snapshot(ctx context.Context) (io.ReadCloser, error) {
-	return c.bytes(ctx, "backup/database")
+	return c.stream(ctx, "backup/database", typeBytes)
 }
 
 // BlobBytes implements Backupper.
 func (c *Client) BlobBytes(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
-	return c.bytes(ctx, "backup/blobs/"+url.PathEscape(d.String()))
+	return c.stream(ctx, "backup/blobs/"+url.PathEscape(d.String()), typeBytes)
 }
 
-func (c *Client) bytes(ctx context.Context, path string) (io.ReadCloser, error) {
-	answer, err := c.send(ctx, http.MethodGet, path, nil, typeBytes)
+// stream reads an answer that may be long.
+func (c *Client) stream(ctx context.Context, path, want string) (io.ReadCloser, error) {
+	answer, err := c.send(ctx, http.MethodGet, path, nil, want)
 	if err != nil {
 		return nil, err
 	}

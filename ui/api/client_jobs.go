@@ -13,6 +13,52 @@ import (
 	"github.com/landfall-dev/landfall/ui/jobs"
 )
 
+// Jobs are the jobs of an appliance, through its Client.
+type Jobs struct{ client *Client }
+
+// Jobs are the appliance's jobs.
+func (c *Client) Jobs() *Jobs { return &Jobs{c} }
+
+// List returns jobs of the filter's kind and state, the newest first; all of them
+// when its limit is 0. The filter's other fields do not count.
+func (s *Jobs) List(ctx context.Context, f jobs.Filter) ([]jobs.Job, error) {
+	query := url.Values{}
+	for name, value := range map[string]string{"kind": f.Kind, "state": string(f.State), "before": f.Before} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return pages[jobs.Job](ctx, s.client, listing{path: "jobs", query: query, cursor: "before", limit: f.Limit})
+}
+
+// Get returns a job with its steps.
+func (s *Jobs) Get(ctx context.Context, id string) (j jobs.Job, err error) {
+	return j, s.client.call(ctx, http.MethodGet, "jobs/"+url.PathEscape(id), nil, &j)
+}
+
+// linesPage is how many lines one request can ask for.
+const linesPage = 1000
+
+// Lines are what a job has told after a line: at most limit, 1000 when 0.
+func (s *Jobs) Lines(ctx context.Context, id string, after int64, limit int) ([]jobs.Line, error) {
+	if limit <= 0 {
+		limit = linesPage
+	}
+	var at jobLines
+	err := s.client.call(ctx, http.MethodGet, fmt.Sprintf("jobs/%s/lines?after=%d&limit=%d", url.PathEscape(id), after, min(limit, linesPage)), nil, &at)
+	return at.Lines, err
+}
+
+// Cancel ends a job; what it did stays.
+func (s *Jobs) Cancel(ctx context.Context, id string) (j jobs.Job, err error) {
+	return j, s.client.call(ctx, http.MethodPost, "jobs/"+url.PathEscape(id)+"/cancel", nil, &j)
+}
+
+// Retry lets a job go on that failed, was cancelled or waits.
+func (s *Jobs) Retry(ctx context.Context, id string) (j jobs.Job, err error) {
+	return j, s.client.call(ctx, http.MethodPost, "jobs/"+url.PathEscape(id)+"/retry", nil, &j)
+}
+
 // longPoll is how long a client waits in one request, in seconds.
 const longPoll = 25
 
@@ -92,8 +138,8 @@ func work[R any](ctx context.Context, c *Client, path string, args any, hear Hea
 
 // resultOf is what a job that has ended did, or its error.
 func resultOf[R any](j jobs.Job) (*R, error) {
-	if j.Error != nil {
-		return nil, failureOf(j.Error)
+	if err := JobError(j); err != nil {
+		return nil, err
 	}
 	var result R
 	if err := json.Unmarshal(j.Result, &result); err != nil {
@@ -107,6 +153,15 @@ func DescribeFailure(err error) jobs.Failure {
 	p := NewProblem(err)
 	detail, _ := json.Marshal(p)
 	return jobs.Failure{Kind: p.Kind, Message: p.Detail, Detail: detail}
+}
+
+// JobError is the error with which a job has failed, of the kind that it was of;
+// nil for one that has not.
+func JobError(j jobs.Job) error {
+	if j.Error == nil {
+		return nil
+	}
+	return failureOf(j.Error)
 }
 
 func failureOf(f *jobs.Failure) error {

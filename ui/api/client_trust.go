@@ -49,7 +49,9 @@ func (c *Client) SiteID(ctx context.Context) (string, error) {
 }
 
 // Receipt reads the site's receipt.
-func (c *Client) Receipt(ctx context.Context) (io.ReadCloser, error) { return c.bytes(ctx, "receipt") }
+func (c *Client) Receipt(ctx context.Context) (io.ReadCloser, error) {
+	return c.stream(ctx, "receipt", typeBytes)
+}
 
 // ManifestOf implements Anywhere.
 func (c *Client) ManifestOf(ctx context.Context, d digest.Digest) (registry.Descriptor, []byte, error) {

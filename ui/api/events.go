@@ -22,7 +22,13 @@ type eventsInput struct {
 }
 
 // keepAlive is the time between two signs of life on a stream that is quiet.
-const keepAlive = 15 * time.Second
+// Within checkEvery of its end a subject hears of nothing more. Who reads nothing
+// for writeTime is gone.
+const (
+	keepAlive  = 15 * time.Second
+	checkEvery = time.Second
+	writeTime  = 30 * time.Second
+)
 
 func (a *API) eventRoutes() {
 	r := route{method: http.MethodGet, path: "/events", id: "follow-events", right: "jobs.read", summary: "Hear what happens, as server-sent events"}
@@ -67,7 +73,9 @@ func (a *API) sendEvents(c huma.Context, sub *events.Subscription) {
 		case <-ctx.Done():
 		}
 	}()
+	ended := a.watched(ctx)
 	for ctx.Err() == nil {
+		_ = control.SetWriteDeadline(time.Now().Add(writeTime))
 		if out.Flush() != nil || control.Flush() != nil {
 			return
 		}
@@ -75,6 +83,9 @@ func (a *API) sendEvents(c huma.Context, sub *events.Subscription) {
 		e, err := sub.Next(waiting)
 		quiet := waiting.Err() != nil
 		stop()
+		if ended() {
+			return
+		}
 		switch {
 		case err == nil:
 			writeEvent(out, e)
@@ -83,6 +94,18 @@ func (a *API) sendEvents(c huma.Context, sub *events.Subscription) {
 		default:
 			return
 		}
+	}
+}
+
+// watched says whether the context's subject has ended, asked as often as one likes.
+func (a *API) watched(ctx context.Context) (ended func() bool) {
+	checked := time.Now()
+	return func() bool {
+		if a.opts.Check == nil || time.Since(checked) < checkEvery {
+			return false
+		}
+		checked = time.Now()
+		return a.opts.Check(ctx) != nil
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
@@ -32,8 +33,12 @@ const (
 	typeEvents  = "text/event-stream"
 )
 
-// maxRequest bounds the body of a request, in bytes.
-const maxRequest = 2 << 20
+// maxRequest bounds the body of a request, in bytes; within bodyTime it has to be
+// here.
+const (
+	maxRequest = 2 << 20
+	bodyTime   = 10 * time.Second
+)
 
 // Right is what a request needs; package auth says who has it.
 type Right = string
@@ -145,7 +150,7 @@ func (a *API) operation(r route) huma.Operation {
 	group, _, _ := strings.Cut(strings.TrimPrefix(r.path, "/"), "/")
 	op := huma.Operation{
 		Method: r.method, Path: Prefix + r.path, OperationID: r.id, Summary: r.summary, Tags: []string{group},
-		DefaultStatus: r.status, MaxBodyBytes: maxRequest, Extensions: map[string]any{},
+		DefaultStatus: r.status, MaxBodyBytes: maxRequest, BodyReadTimeout: bodyTime, Extensions: map[string]any{},
 		Middlewares: huma.Middlewares{a.guard(r)},
 	}
 	if r.body != 0 {

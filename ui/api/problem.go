@@ -20,16 +20,30 @@ import (
 
 // Problem is an error on its way to a client (RFC 9457).
 type Problem struct {
-	Type   string              `json:"type" doc:"The kind of error as a URI" example:"urn:landfall:error:not_found"`
-	Title  string              `json:"title" doc:"What the status means"`
-	Status int                 `json:"status" doc:"The HTTP status"`
-	Detail string              `json:"detail" doc:"What happened, and what to do"`
-	Kind   string              `json:"kind" doc:"The kind of error, for programs" example:"not_found"`
-	Errors []*huma.ErrorDetail `json:"errors,omitempty" doc:"The fields that are wrong"`
-	Wants  *bundle.Wants       `json:"wants,omitempty" doc:"What a bundle is missing at the site"`
-	Site   string              `json:"site,omitempty" doc:"The site that is missing it"`
+	Type   string        `json:"type" doc:"The kind of error as a URI" example:"urn:landfall:error:not_found"`
+	Title  string        `json:"title" doc:"What the status means"`
+	Status int           `json:"status" doc:"The HTTP status"`
+	Detail string        `json:"detail" doc:"What happened, and what to do"`
+	Kind   string        `json:"kind" doc:"The kind of error, for programs" example:"not_found"`
+	Errors []Fault       `json:"errors,omitempty" doc:"The fields that are wrong"`
+	Wants  *bundle.Wants `json:"wants,omitempty" doc:"What a bundle is missing at the site"`
+	Site   string        `json:"site,omitempty" doc:"The site that is missing it"`
 
 	after time.Duration // when to try again
+}
+
+// Fault is what is wrong with a field. What it was is not repeated: it may be a
+// password.
+type Fault struct {
+	Message  string `json:"message"`
+	Location string `json:"location,omitempty" doc:"The field" example:"body.rate"`
+}
+
+func (f Fault) String() string {
+	if f.Location == "" {
+		return f.Message
+	}
+	return f.Location + ": " + f.Message
 }
 
 // Error implements error.
@@ -110,10 +124,10 @@ func NewProblem(err error) *Problem {
 		p.Kind, p.Status, p.after = "limited", http.StatusTooManyRequests, limited.RetryAfter()
 	}
 	if field := (*FieldError)(nil); errors.As(err, &field) {
-		p.Errors = []*huma.ErrorDetail{{Message: field.Err.Error(), Location: field.Field}}
+		p.Errors = []Fault{{Message: field.Err.Error(), Location: field.Field}}
 	}
 	if field := (*settings.FieldError)(nil); errors.As(err, &field) {
-		p.Errors = []*huma.ErrorDetail{{Message: field.Error(), Location: "body." + field.Field}}
+		p.Errors = []Fault{{Message: field.Error(), Location: "body." + field.Field}}
 	}
 	if missing := (*bundle.MissingError)(nil); errors.As(err, &missing) {
 		p.Wants, p.Site = missing.Wants, missing.Site
@@ -139,20 +153,26 @@ func kindOf(status int) string {
 	return "invalid"
 }
 
+// unreadable is what the framework says of a body that it cannot read to its end.
+const unreadable = "cannot read request body"
+
 // The errors of the framework look like all others. It takes them from one
 // variable, which this package owns.
 func init() { //nolint:gochecknoinits // there is no other way in
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		if status == http.StatusInternalServerError && message == unreadable {
+			status = http.StatusBadRequest // it is no HTTP, or has broken off
+		}
 		p := &Problem{Kind: kindOf(status), Detail: message, Status: status}
 		for _, err := range errs {
 			if d, ok := err.(huma.ErrorDetailer); ok { //nolint:errorlint // an interface of the value itself
-				p.Errors = append(p.Errors, d.ErrorDetail())
+				p.Errors = append(p.Errors, Fault{d.ErrorDetail().Message, d.ErrorDetail().Location})
 			} else if err != nil {
-				p.Errors = append(p.Errors, &huma.ErrorDetail{Message: err.Error()})
+				p.Errors = append(p.Errors, Fault{Message: err.Error()})
 			}
 		}
 		if len(p.Errors) > 0 { // for who reads one line only
-			p.Detail += ": " + p.Errors[0].Error()
+			p.Detail += ": " + p.Errors[0].String()
 		}
 		return p.complete()
 	}

@@ -60,7 +60,8 @@ func (a *API) trustRoutes() {
 	add(a, route{method: http.MethodGet, path: "/content/referrers/{digest}", id: "list-referrers", right: "content.read", whole: true, summary: "List what refers to a manifest"}, a.referrersOf)
 	add(a, route{method: http.MethodPost, path: "/content/missing", id: "find-missing", right: "content.read", whole: true, summary: "Say which of some blobs are not here"},
 		func(ctx context.Context, in *struct{ Body []registry.Descriptor }) (*answer[[]registry.Descriptor], error) {
-			return give(s.MissingBlobs(ctx, in.Body))
+			missing, err := s.MissingBlobs(ctx, in.Body)
+			return give(append([]registry.Descriptor{}, missing...), err)
 		})
 }
 

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/bundle/media"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/attach"
@@ -123,10 +125,8 @@ func (a *Appliance) openCerts(context.Context) (err error) {
 }
 
 func (a *Appliance) openUploads(ctx context.Context) (err error) {
-	c := a.now().Uploads
 	a.uploads, err = upload.New(ctx, a.store, a.path(inboxFolder), upload.Options{
-		Base: api.Prefix + "/uploads", Owner: a.uploader, Quota: c.Quota, OwnerQuota: c.PerUserQuota, KeepFree: cmp.Or(c.KeepFree, -1), Expiry: c.Expiry, WholeExpiry: c.KeepWhole,
-		Log: a.log, Audit: a.audit, Events: a.events})
+		Base: api.Prefix + "/uploads", Owner: a.uploader, Limits: uploadLimits(a.now().Uploads), Log: a.log, Audit: a.audit, Events: a.events})
 	if err != nil {
 		return err
 	}
@@ -136,6 +136,10 @@ func (a *Appliance) openUploads(ctx context.Context) (err error) {
 	})
 	a.keep = append(a.keep, a.uploads.Keep)
 	return nil
+}
+
+func uploadLimits(c settings.Uploads) upload.Limits {
+	return upload.Limits{Quota: c.Quota, OwnerQuota: c.PerUserQuota, KeepFree: cmp.Or(c.KeepFree, -1), Expiry: c.Expiry, WholeExpiry: c.KeepWhole}
 }
 
 // uploader is whose uploads a request means, and whether it may see those of others.
@@ -154,7 +158,7 @@ func (a *Appliance) openLanding(context.Context) error {
 			Automatic: func() bool { return a.now().Media.ImportPolicy == settings.ImportSigned },
 			Events:    a.events, Log: a.log})
 	}
-	a.landing = landing.New(a.store, a.view, a.jobs, landing.Options{Open: a.openSource, Landed: a.landed, Log: a.log})
+	a.landing = landing.New(a.store, a.view, a.jobs, landing.Options{Uploads: a.uploads, Open: a.openSource, Beside: a.besideSource, Log: a.log})
 	a.keep = append(a.keep, a.landing.Keep)
 	if a.drives != nil {
 		a.drives.SetLanding(a.landing)
@@ -163,29 +167,37 @@ func (a *Appliance) openLanding(context.Context) error {
 	return nil
 }
 
-// openSource opens bundles that are no files of this machine.
-func (a *Appliance) openSource(ctx context.Context, s landing.Source, id string) (*bundle.Reader, error) {
-	if s.Upload == "" {
-		if a.drives == nil {
-			return nil, fmt.Errorf("%s: %w: this appliance watches no drives", s, registry.ErrNotFound)
-		}
-		return a.drives.Open(ctx, s, id)
+// openSource opens files on drives.
+func (a *Appliance) openSource(ctx context.Context, s landing.Source, id string) (io.Closer, error) {
+	if a.drives == nil {
+		return nil, fmt.Errorf("%s: %w: this appliance watches no drives", s, registry.ErrNotFound)
 	}
-	f, err := a.uploads.Whole(ctx, s.Upload)
+	f, err := a.drives.Open(ctx, s, id)
 	if err != nil {
 		return nil, err
 	}
-	return bundle.Open(f.Path)
+	return f, nil
 }
 
-// landed lets the bytes of an upload go that are in the store now.
-func (a *Appliance) landed(ctx context.Context, s landing.Source) {
-	if s.Upload == "" {
-		return
+// besideSource names the files that a drive has as signatures of one: that are named
+// like it, with more behind.
+func (a *Appliance) besideSource(s landing.Source) (ids []string) {
+	if a.drives == nil {
+		return nil
 	}
-	if err := a.uploads.Consume(ctx, s.Upload); err != nil {
-		a.log.Error("the bytes of an upload stay", "upload", s.Upload, "error", err)
+	for _, d := range a.drives.List() {
+		i := slices.IndexFunc(d.Candidates, func(c media.Candidate) bool { return d.ID == s.Drive && c.ID == s.File })
+		if i < 0 {
+			continue
+		}
+		for _, c := range d.Candidates {
+			rest, like := strings.CutPrefix(c.Name, d.Candidates[i].Name+".")
+			if like && c.Form == media.Signature && !strings.Contains(rest, "/") {
+				ids = append(ids, c.ID)
+			}
+		}
 	}
+	return ids
 }
 
 // openMirrors adds the mirrors of a file: runs, and what comes on demand.

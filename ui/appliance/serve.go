@@ -47,7 +47,7 @@ func (a *Appliance) apiOptions() api.Options {
 		o.Mirrors = a.mirroring
 	}
 	if a.auth != nil {
-		o.Allow, o.MayRepository = auth.Allow, auth.MayRepository
+		o.Allow, o.MayRepository, o.Check = auth.Allow, auth.MayRepository, a.auth.Check
 	}
 	return o
 }
@@ -203,4 +203,5 @@ func (a *Appliance) apply(s settings.Settings) {
 		a.opts.Level.Set(c.Log.Level)
 	}
 	a.jobs.SetHistory(c.Jobs.History)
+	a.uploads.SetLimits(uploadLimits(c.Uploads))
 }

@@ -234,3 +234,20 @@ func TestClockSetBack(t *testing.T) {
 		t.Errorf("waits %s", d)
 	}
 }
+
+// An end in the middle of a login costs one attempt, and no more.
+func TestEndDuringAttempt(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	s.addUser("ann", Admin)
+	for range freeOfAccount - 1 {
+		name := "ann"
+		if err := s.charge(t.Context(), s.attempt("192.0.2.1", &name)); err != nil {
+			t.Fatal(err)
+		}
+		s.restart()
+	}
+	if err := s.check("ann", goodPassword, "192.0.2.1"); err != nil {
+		t.Error(err)
+	}
+}

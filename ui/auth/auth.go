@@ -92,6 +92,14 @@ type Database interface {
 // is a registry.ErrDenied.
 var ErrUnauthenticated = fmt.Errorf("%w: not logged in", registry.ErrDenied)
 
+// Unauthenticated is an ErrUnauthenticated that says why.
+type Unauthenticated string
+
+func (e Unauthenticated) Error() string { return registry.ErrDenied.Error() + ": " + string(e) }
+
+// Unwrap implements errors.Is.
+func (Unauthenticated) Unwrap() error { return ErrUnauthenticated }
+
 // LimitedError is a registry.ErrDenied that goes away after a while.
 type LimitedError struct{ After time.Duration }
 

@@ -91,10 +91,10 @@ func (a *Auth) Bare(r *http.Request) Subject {
 func (a *Auth) header(ctx context.Context, header, address string) (Subject, error) {
 	c, err := ParseAuthorization(header)
 	if err != nil {
-		return Subject{}, fmt.Errorf("%w: %w", ErrUnauthenticated, err)
+		return Subject{}, Unauthenticated(err.Error())
 	}
 	if c.Basic && !LooksLikeToken(c.Secret) {
-		return Subject{}, fmt.Errorf("%w: a token is needed here, not a password", ErrUnauthenticated)
+		return Subject{}, Unauthenticated("a token is needed here, not a password")
 	}
 	if c.Basic {
 		return a.CheckNamedToken(ctx, c.Name, c.Secret, address)
@@ -107,7 +107,7 @@ func (a *Auth) header(ctx context.Context, header, address string) (Subject, err
 func (a *Auth) CheckNamedToken(ctx context.Context, name, text, address string) (Subject, error) {
 	s, err := a.CheckToken(ctx, text, address)
 	if err == nil && fold(name) != fold(s.Name) {
-		return Subject{}, fmt.Errorf("%w: the token is not that of %q", ErrUnauthenticated, clip(name))
+		return Subject{}, Unauthenticated(fmt.Sprintf("the token is not that of %q", clip(name)))
 	}
 	return s, err
 }
@@ -163,7 +163,7 @@ func (a *Auth) Again(ctx context.Context, ref Ref, address string) (Subject, err
 	return s, err
 }
 
-var errEnded = fmt.Errorf("%w: what this was given for has ended", ErrUnauthenticated)
+const errEnded = Unauthenticated("what this was given for has ended")
 
 func (a *Auth) again(ctx context.Context, ref Ref, address string) (Subject, error) {
 	if ref.Token != "" {

@@ -134,6 +134,9 @@ func (s *site) entries() (list []string) {
 		}
 		list = append(list, line)
 	}
+	if err := rows.Err(); err != nil {
+		s.t.Fatal(err)
+	}
 	return list
 }
 
@@ -199,7 +202,6 @@ func (s *site) ask(method string, headers ...string) (status int, body string) {
 	s.handler().ServeHTTP(w, r)
 	return w.Code, w.Body.String()
 }
-
 
 // breaking makes the audit log refuse everything.
 var breaking = fstest.MapFS{"0001_broken.sql": {Data: []byte("-- +goose Up\nALTER TABLE audit RENAME TO audit_gone;\n")}}

@@ -18,7 +18,7 @@ import (
 )
 
 // errCredentials tells nobody which of the two it is.
-var errCredentials = fmt.Errorf("%w: wrong name or password", ErrUnauthenticated)
+const errCredentials = Unauthenticated("wrong name or password")
 
 // busy is a LimitedError for a machine that has enough passwords to check.
 func busy(err error) error {

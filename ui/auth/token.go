@@ -79,7 +79,7 @@ func findToken(ctx context.Context, q querier, id string) (*Token, error) {
 }
 
 // errToken is the answer to a token whose secret is not the one.
-var errToken = fmt.Errorf("%w: the token is not known here", ErrUnauthenticated)
+const errToken = Unauthenticated("the token is not known here")
 
 // CheckToken is the subject that a token's text stands for, for a client at an
 // address. ErrUnauthenticated when it is unknown, revoked or expired, or its user
@@ -87,7 +87,7 @@ var errToken = fmt.Errorf("%w: the token is not known here", ErrUnauthenticated)
 func (a *Auth) CheckToken(ctx context.Context, text, address string) (Subject, error) {
 	id, secret, err := parseToken(text)
 	if err != nil {
-		return Subject{}, fmt.Errorf("%w: %w", ErrUnauthenticated, err)
+		return Subject{}, Unauthenticated(err.Error())
 	}
 	t, err := a.known.token(ctx, a.db.Read, id)
 	if errors.Is(err, registry.ErrNotFound) {
@@ -111,9 +111,9 @@ func (a *Auth) bearer(ctx context.Context, t *Token, address string) (Subject, e
 	now := time.Now()
 	switch {
 	case !t.Revoked.IsZero():
-		return Subject{}, fmt.Errorf("%w: the token %q was revoked", ErrUnauthenticated, t.Name)
+		return Subject{}, Unauthenticated(fmt.Sprintf("the token %q was revoked", t.Name))
 	case !t.Expires.IsZero() && !now.Before(t.Expires):
-		return Subject{}, fmt.Errorf("%w: the token %q expired on %s", ErrUnauthenticated, t.Name, t.Expires.Format(time.DateOnly))
+		return Subject{}, Unauthenticated(fmt.Sprintf("the token %q expired on %s", t.Name, t.Expires.Format(time.DateOnly)))
 	}
 	s := Subject{Via: ViaToken, Token: t.ID, Address: address, epoch: t.epoch}
 	if t.Kind == RobotToken {
@@ -128,7 +128,7 @@ func (a *Auth) bearer(ctx context.Context, t *Token, address string) (Subject, e
 		return Subject{}, err
 	}
 	if u.Disabled {
-		return Subject{}, fmt.Errorf("%w: the user of the token %q is disabled", ErrUnauthenticated, t.Name)
+		return Subject{}, Unauthenticated(fmt.Sprintf("the user of the token %q is disabled", t.Name))
 	}
 	s.ID, s.Name, s.Kind, s.Role, s.limits = u.ID, u.Name, Person, u.Role, []limit{limitOf(u), personalLimit(t)}
 	return s, nil

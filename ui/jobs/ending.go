@@ -42,7 +42,7 @@ func (p *Pool) mustWait(w *Wait, err error) ending {
 }
 
 // ending judges what the code of a run returned.
-func (p *Pool) ending(ctx context.Context, r *Run, result any, err error) ending {
+func (p *Pool) ending(ctx context.Context, result any, err error) ending {
 	content, failed := json.Marshal(result)
 	if failed != nil {
 		content, err = nil, errors.Join(err, fmt.Errorf("the result cannot be kept: %w", failed))

@@ -11,13 +11,13 @@
 // many at a time, the oldest first. A line is what a job tells people. A job waits
 // when it needs something to come back, like a drive; a wake-up says that it has.
 //
-//	          start                 end of Run
-//	(nothing) -----> queued -----> running -----> done, failed, cancelled
-//	                   ^  \           |  \                 |  (retry)
-//	         wake, retry|  cancel     |   Wait             v
-//	                   waiting <------+               queued again
+//	queued ── a place in its lane ──▶ running ── its code returns ──▶ done, failed, cancelled
+//	running ── the appliance ends ──▶ queued
+//	running ── something is missing ──▶ waiting ── wake-up or retry ──▶ queued
+//	failed, cancelled ── retry ──▶ queued
 //
-// What runs when the appliance ends is queued again, and goes on at its last step.
+// Cancel ends a job that is queued or waits at once, one that runs when its code
+// returns. Whatever queues a job again, it goes on at its last step.
 package jobs
 
 import (

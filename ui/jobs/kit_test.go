@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -233,9 +232,4 @@ func (s *site) messages(id string) (list []string) {
 		list = append(list, l.Message)
 	}
 	return list
-}
-
-// loud is a log for tests that are looked into.
-func loud(t testing.TB) *slog.Logger {
-	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }

@@ -98,7 +98,8 @@ func insertLines(ctx context.Context, tx *sql.Tx, job string, lines []line) erro
 	if len(lines) == 0 {
 		return nil
 	}
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO job_lines (job, n, at, level, message, data) VALUES (?, ?, ?, ?, ?, ?)`)
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO job_lines (job, n, at, level, message, data) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO NOTHING`) // an earlier try may have come further than its error said
 	if err != nil {
 		return err
 	}

@@ -100,8 +100,8 @@ func (p *Pool) overlay(j Job) Job {
 	if r := p.running(j.ID); r != nil && j.State == Running {
 		j.Progress, j.Heartbeat = r.progress()
 	}
-	if !j.State.Ended() {
-		j.Stuck = p.stuck.Load()
+	if at := p.stuck.Load(); at != nil && !j.State.Ended() {
+		j.Stuck = &at.failure
 	}
 	return j
 }

@@ -61,13 +61,14 @@ type Options struct {
 	Crashes int
 }
 
-// Pool keeps jobs in a database, and runs them.
+// Pool keeps jobs in a database, and runs them. Its methods are not for use within
+// a transaction of that database: they make their own.
 type Pool struct {
 	db      *sqldb.DB
 	opts    Options
 	epoch   string // of this process, as owner of leases
 	history atomic.Int64
-	stuck   atomic.Pointer[Failure] // why nothing can be written since the last time
+	stuck   atomic.Pointer[stuck] // why nothing can be written since the last time
 	kinds   map[string]*Kind
 	lanes   []*lane
 	due     chan struct{} // something is queued, or a place in a lane is free
@@ -202,7 +203,7 @@ func (p *Pool) change(ctx context.Context, fn func(*sql.Tx) ([]Job, error), then
 		return err
 	})
 	if err != nil {
-		return err
+		return registry.DiskError(err)
 	}
 	p.stuck.Store(nil)
 	for _, do := range then {
@@ -216,10 +217,15 @@ func (p *Pool) change(ctx context.Context, fn func(*sql.Tx) ([]Job, error), then
 	return nil
 }
 
+// stuck is why jobs can neither begin nor end.
+type stuck struct {
+	err     error
+	failure Failure
+}
+
 // hold tells those who wait for a job that none can begin or end now.
 func (p *Pool) hold(err error) {
-	f := p.opts.Describe(registry.DiskError(err))
-	p.stuck.Store(&f)
+	p.stuck.Store(&stuck{err, p.opts.Describe(err)})
 	p.watchers.tellAll()
 }
 

@@ -213,13 +213,18 @@ func TestCancelledBeforeCrash(t *testing.T) {
 	s := newSite(t, jobs.Options{})
 	id := s.do("block").ID
 	s.crashed(id)
-	if j := s.must(s.Cancel(s.as("bob"), id)); j.State != jobs.Running || !j.CancelRequested {
-		t.Errorf("%+v", j)
+	for range 2 {
+		if j := s.must(s.Cancel(s.as("bob"), id)); j.State != jobs.Running || !j.CancelRequested {
+			t.Errorf("%+v", j)
+		}
 	}
 	s = s.again(jobs.Options{})
 	s.keep()
 	if j := s.ended(id); j.State != jobs.Cancelled {
 		t.Errorf("%+v", j)
+	}
+	if got := s.audited(id); len(got) != 3 {
+		t.Errorf("audited %q", got)
 	}
 }
 

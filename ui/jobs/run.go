@@ -14,11 +14,11 @@ import (
 // Run is an attempt at a job, as its code sees it. Its methods may be called from
 // several goroutines, until Run of the kind has returned.
 type Run struct {
-	pool *Pool
-	kind *Kind
-	lane *lane
-	stop context.CancelCauseFunc
-	full chan struct{} // many lines are pending
+	pool  *Pool
+	kind  *Kind
+	stop  context.CancelCauseFunc
+	full  chan struct{} // many lines are pending
+	again chan struct{} // its end is to be noted now
 
 	wokenFor map[string]bool // while this ran; protected by the pool's mu
 
@@ -30,6 +30,13 @@ type Run struct {
 	meter   meter
 	alive   time.Time // the last sign of life
 	over    bool      // the code has returned
+}
+
+// isOver reports whether the code has returned.
+func (r *Run) isOver() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over
 }
 
 // ID is the job's.

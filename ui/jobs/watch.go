@@ -78,10 +78,10 @@ func (p *Pool) Await(ctx context.Context, id string) (Job, error) {
 	}
 }
 
-// WaitLines is Lines when there are any; otherwise it waits until there are, until
-// the job's state is another one, or for nothing when the job has ended or is stuck. A job
-// whose state was read before may have told its last lines since: who follows one
-// reads its state first, and stops when it had ended and there are no lines.
+// WaitLines is Lines when there are any, or when the job has ended. Otherwise it
+// waits until there are, or until the job is in another state. Who follows a job to
+// its end reads its state before its lines: the last lines come together with the
+// end.
 func (p *Pool) WaitLines(ctx context.Context, id string, after int64, limit int) ([]Line, error) {
 	changed, end := p.watchers.watch(id)
 	defer end()

@@ -15,17 +15,13 @@ import (
 )
 
 // fill begins jobs until all lanes are full or nothing is queued.
-func (p *Pool) fill(base context.Context, running *sync.WaitGroup) error {
+func (p *Pool) fill(base context.Context, running *sync.WaitGroup) (failed error) {
 	for _, l := range p.lanes {
 		for p.enter(l) {
 			r, ctx, err := p.claim(base, l)
 			if r == nil {
+				failed = errors.Join(failed, err)
 				p.leave(l)
-			}
-			if err != nil {
-				return err
-			}
-			if r == nil {
 				break
 			}
 			running.Go(func() {
@@ -35,7 +31,7 @@ func (p *Pool) fill(base context.Context, running *sync.WaitGroup) error {
 			})
 		}
 	}
-	return nil
+	return failed
 }
 
 // enter takes a place in a lane, if there is one.
@@ -66,7 +62,7 @@ func (p *Pool) claim(base context.Context, l *lane) (r *Run, ctx context.Context
 		return nil, nil, err
 	}
 	ctx, stop := context.WithCancelCause(base)
-	r = &Run{pool: p, stop: stop, full: make(chan struct{}, 1), wokenFor: map[string]bool{}, done: map[string]bool{}}
+	r = &Run{pool: p, stop: stop, full: make(chan struct{}, 1), again: make(chan struct{}, 1), wokenFor: map[string]bool{}, done: map[string]bool{}}
 	err = p.change(base, func(tx *sql.Tx) ([]Job, error) { return r.begin(base, tx, id) }, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -76,7 +72,7 @@ func (p *Pool) claim(base context.Context, l *lane) (r *Run, ctx context.Context
 	})
 	if err != nil || r.kind == nil {
 		stop(nil)
-		return nil, nil, err
+		return nil, nil, err // cancelled before it was begun, when there is no error
 	}
 	return r, ctx, nil
 }
@@ -145,9 +141,13 @@ func (p *Pool) carryOut(base, ctx context.Context, r *Run) {
 	result, err := r.call(ctx)
 	stop()
 	telled.Wait()
-	e := p.ending(ctx, r, result, err)
+	e := p.ending(ctx, result, err)
 	p.finish(base, ctx, r, e)
-	log.Info("a job has come to a stop", "state", e.state, "error", err)
+	if e.state == Failed {
+		log.Error("a job failed", "error", err)
+	} else {
+		log.Info("a job has come to a stop", "state", e.state)
+	}
 }
 
 // call runs the code. A panic is an error: the others go on.
@@ -179,6 +179,7 @@ func (p *Pool) finish(base, ctx context.Context, r *Run, e ending) {
 		}
 		select {
 		case <-time.After(retryAfter):
+		case <-r.again:
 		case <-base.Done():
 			again = false
 		}

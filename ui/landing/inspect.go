@@ -10,27 +10,32 @@ import (
 
 	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/archive"
 	"github.com/landfall-dev/landfall/registry/trust"
 	"github.com/landfall-dev/landfall/ui/jobs"
+	"github.com/landfall-dev/landfall/ui/upload"
 )
 
-// KindVerify is the kind of jobs that prove every byte of a bundle.
+// KindVerify is the kind of jobs that prove every byte of a bundle, or every blob of
+// an archive.
 const KindVerify = "verify"
 
-// Inspection is what a bundle says of itself, and what would come of it here.
+// Inspection is what a file says of itself, and what would come of it here.
 type Inspection struct {
-	ID        string `json:"id"`
-	Format    int    `json:"format"`
-	Created   string `json:"created"`
-	Size      int64  `json:"size" doc:"Bytes of the file"`
-	Content   int64  `json:"content" doc:"Bytes of all blobs and manifests"`
-	Blobs     int    `json:"blobs"`
-	Manifests int    `json:"manifests"`
-	Channel   string `json:"channel,omitempty"`
-	Sequence  int64  `json:"sequence,omitempty"`
-	Expires   string `json:"expires,omitempty"`
-	For       string `json:"for,omitempty" doc:"The site that it was made for"`
-	Thin      bool   `json:"thin" doc:"It needs content that is at the site"`
+	Kind      upload.Kind `json:"kind" enum:"bundle,docker-archive,oci-archive"`
+	ID        string      `json:"id"`
+	Format    int         `json:"format,omitempty" doc:"Of a bundle"`
+	Created   string      `json:"created,omitempty" doc:"Of a bundle"`
+	Size      int64       `json:"size" doc:"Bytes of the file"`
+	Content   int64       `json:"content" doc:"Bytes of all blobs and manifests"`
+	Blobs     int         `json:"blobs"`
+	Manifests int         `json:"manifests"`
+	Channel   string      `json:"channel,omitempty"`
+	Sequence  int64       `json:"sequence,omitempty"`
+	Expires   string      `json:"expires,omitempty"`
+	For       string      `json:"for,omitempty" doc:"The site that it was made for"`
+	Thin      bool        `json:"thin" doc:"It needs content that is at the site"`
+	Unnamed   bool        `json:"unnamed,omitempty" doc:"An image of an archive has no name: one has to be given"`
 
 	Signatures []KeyOf        `json:"signatures" doc:"Not checked: see verdict"`
 	Verdict    *trust.Verdict `json:"verdict,omitempty" doc:"Who counts as its signer, when the site would let it in"`
@@ -55,42 +60,69 @@ type Arrival struct {
 	Change string        `json:"change" enum:"new,moves,same"`
 }
 
-// Inspect reads a bundle without landing it.
+// Inspect reads a file without landing it.
 func (l *Landing) Inspect(ctx context.Context, s Source) (*Inspection, error) {
-	r, err := l.open(ctx, s, "")
+	c, unnamed, err := l.openAny(ctx, s, "")
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	h := r.Header()
-	i := &Inspection{ID: h.ID, Format: h.Format, Created: h.Created, Size: r.Size(), Content: r.Graph().Size(), Blobs: len(h.Blobs), Manifests: len(h.Manifests),
-		Channel: h.Channel, Sequence: h.Sequence, Expires: h.Expires, For: h.For, Thin: h.Thin(), Signatures: []KeyOf{}, Names: []Arrival{}}
-	for _, do := range []func(context.Context, *Inspection, *bundle.Reader) error{l.judge, l.measure, l.compare} {
-		if err := do(ctx, i, r); err != nil {
+	defer c.Close()
+	i := &Inspection{Kind: c.kind, ID: c.id, Size: c.size, Content: c.graph.Size(), Blobs: len(c.graph.Blobs), Manifests: len(c.graph.Manifests),
+		Signatures: []KeyOf{}, Names: []Arrival{}}
+	if c.bundle != nil {
+		h := c.bundle.Header()
+		i.Blobs, i.Manifests = len(h.Blobs), len(h.Manifests)
+		i.Format, i.Created, i.Channel, i.Sequence, i.Expires, i.For, i.Thin = h.Format, h.Created, h.Channel, h.Sequence, h.Expires, h.For, h.Thin()
+	}
+	for _, do := range []func(context.Context, *Inspection, *cargo) error{l.judge, l.measure, l.compare} {
+		if err := do(ctx, i, c); err != nil {
 			return nil, err
 		}
+	}
+	if unnamed != nil {
+		i.Unnamed, i.Verdict, i.Refused = true, nil, unnamed.Error()
 	}
 	return i, nil
 }
 
+// placeholder is what images are called that have no name while they are only looked
+// at; nothing can be there.
+const placeholder = "unnamed.invalid/image"
+
+// openAny is open for who only looks: images may be without a name.
+func (l *Landing) openAny(ctx context.Context, s Source, id string) (*cargo, *archive.UnnamedError, error) {
+	c, err := l.open(ctx, s, Request{}, id)
+	unnamed := (*archive.UnnamedError)(nil)
+	if !errors.As(err, &unnamed) {
+		return c, nil, err
+	}
+	c, err = l.open(ctx, s, Request{Name: placeholder}, id)
+	if several := (*archive.UnnamedError)(nil); errors.As(err, &several) {
+		return nil, nil, unnamed // it says it without the placeholder
+	}
+	return c, unnamed, err
+}
+
 // judge asks the policy.
-func (l *Landing) judge(ctx context.Context, i *Inspection, r *bundle.Reader) error {
+func (l *Landing) judge(ctx context.Context, i *Inspection, c *cargo) error {
 	policy, err := l.store.TrustPolicy(ctx)
 	if err != nil {
 		return err
 	}
-	for _, s := range r.Signatures() {
-		k := KeyOf{ID: s.KeyID}
-		if trusted := policy.Key(s.KeyID); trusted != nil {
-			k.Owner = trusted.Owner
+	if c.bundle != nil {
+		for _, s := range c.bundle.Signatures() {
+			k := KeyOf{ID: s.KeyID}
+			if trusted := policy.Key(s.KeyID); trusted != nil {
+				k.Owner = trusted.Owner
+			}
+			i.Signatures = append(i.Signatures, k)
 		}
-		i.Signatures = append(i.Signatures, k)
 	}
-	a, err := bundle.Admit(ctx, l.store, r, bundle.LandOptions{})
+	a, err := l.admit(ctx, c, bundle.LandOptions{})
 	refusal, missing := (*trust.Refusal)(nil), (*bundle.MissingError)(nil)
 	switch {
 	case err == nil:
-		i.Verdict = a.Verdict
+		i.Verdict = a.verdict
 	case errors.As(err, &refusal):
 		i.Refused, i.Overrides = err.Error(), refusal.Overridable
 	case errors.As(err, &missing):
@@ -104,10 +136,16 @@ func (l *Landing) judge(ctx context.Context, i *Inspection, r *bundle.Reader) er
 }
 
 // measure says how much is new, and whether it fits.
-func (l *Landing) measure(ctx context.Context, i *Inspection, r *bundle.Reader) error {
+func (l *Landing) measure(ctx context.Context, i *Inspection, c *cargo) error {
 	var blobs []registry.Descriptor
-	for _, b := range r.Header().Blobs {
-		blobs = append(blobs, registry.Descriptor{Digest: b.Digest, Size: b.Size})
+	for _, b := range c.graph.Blobs {
+		blobs = append(blobs, b.Descriptor)
+	}
+	if c.bundle != nil { // it may have some that no name reaches
+		blobs = nil
+		for _, b := range c.bundle.Header().Blobs {
+			blobs = append(blobs, registry.Descriptor{Digest: b.Digest, Size: b.Size})
+		}
 	}
 	missing, err := l.store.MissingBlobs(ctx, blobs)
 	if err != nil {
@@ -122,8 +160,8 @@ func (l *Landing) measure(ctx context.Context, i *Inspection, r *bundle.Reader) 
 }
 
 // compare says which names are new and which move.
-func (l *Landing) compare(ctx context.Context, i *Inspection, r *bundle.Reader) error {
-	names, err := registry.Summarize(ctx, r, r.Graph())
+func (l *Landing) compare(ctx context.Context, i *Inspection, c *cargo) error {
+	names, err := registry.Summarize(ctx, c, c.graph)
 	if err != nil {
 		return err
 	}
@@ -131,8 +169,12 @@ func (l *Landing) compare(ctx context.Context, i *Inspection, r *bundle.Reader) 
 		for n := range summary.Platforms {
 			summary.Platforms[n].Layers = nil // many, and of no use here
 		}
+		ref := c.graph.Names[k].Ref
+		if ref.Repository == placeholder {
+			summary.Name = ""
+		}
 		a := Arrival{Summary: summary, Change: "new"}
-		here, err := l.store.Resolve(ctx, r.Graph().Names[k].Ref)
+		here, err := l.store.Resolve(ctx, ref)
 		switch {
 		case errors.Is(err, registry.ErrNotFound):
 		case err != nil:
@@ -149,20 +191,19 @@ func (l *Landing) compare(ctx context.Context, i *Inspection, r *bundle.Reader) 
 
 // Verified is what a verification found: nothing wrong.
 type Verified struct {
-	Bundle string `json:"bundle"` // id
+	Bundle string `json:"bundle"` // id of the cargo
 	Source string `json:"source"`
 	Bytes  int64  `json:"bytes"` // of the file
 }
 
-// Verify starts a job that proves every byte of a bundle.
+// Verify starts a job that proves every byte of a bundle, or every blob of an archive.
 func (l *Landing) Verify(ctx context.Context, s Source, idempotencyKey string) (jobs.Job, error) {
-	r, err := l.open(ctx, s, "")
+	c, _, err := l.openAny(ctx, s, "")
 	if err != nil {
 		return jobs.Job{}, err
 	}
-	defer r.Close()
-	id := r.Header().ID
-	return l.pool.Start(ctx, KindVerify, args{Source: s, Bundle: id}, jobs.StartOptions{IdempotencyKey: idempotencyKey, Subject: id})
+	defer c.Close()
+	return l.pool.Start(ctx, KindVerify, args{Source: s, Bundle: c.id}, jobs.StartOptions{IdempotencyKey: idempotencyKey, Subject: c.id})
 }
 
 func (l *Landing) verify(ctx context.Context, j *jobs.Run) (any, error) {
@@ -170,17 +211,17 @@ func (l *Landing) verify(ctx context.Context, j *jobs.Run) (any, error) {
 	if err := j.Args(&a); err != nil {
 		return nil, err
 	}
-	r, err := l.open(ctx, a.Source, a.Bundle)
+	c, _, err := l.openAny(ctx, a.Source, a.Bundle)
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
+	defer c.Close()
 	var read atomic.Int64
-	err = r.Verify(ctx, func(n int64) {
-		j.Report(jobs.Progress{Phase: "reading", Bytes: read.Add(n), TotalBytes: r.Size()})
+	err = c.verify(ctx, func(n int64) {
+		j.Report(jobs.Progress{Phase: "reading", Bytes: read.Add(n), TotalBytes: c.size})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", a.Source, err)
 	}
-	return Verified{a.Bundle, a.Source.String(), r.Size()}, nil
+	return Verified{a.Bundle, a.Source.String(), c.size}, nil
 }

@@ -1,41 +1,44 @@
-// Package landing brings bundles into the appliance's store, as jobs. Where that
-// is wanted, and always for signed ones, a bundle is attached first: hosts can
-// pull from it at once, while its content is brought in behind. A landing does not
-// end with who asked for it, nor with the appliance. When its medium is taken out
-// it waits, and goes on when any copy of the same bundle is there.
+// Package landing brings files with content into the appliance's store, as jobs:
+// bundles, and archives of images as docker save and others write them. Where that is
+// wanted, and always for signed ones, a bundle is attached first: hosts can pull from
+// it at once, while its content is brought in behind. An archive is judged like a
+// push. A landing does not end with who asked for it, nor with the appliance. When its
+// medium is taken out it waits, and goes on when any copy of the same content is there.
 //
-// Nouns. A source is where a bundle is: a file of this machine, an upload, or a
-// file on a drive.
+// Nouns. A source is where a file is: on this machine, an upload, or on a drive. Cargo
+// is what a file brings. Signatures of a bundle may be in files beside it.
 package landing
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/landfall-dev/landfall/bundle"
-	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/attach"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/registry/trust"
 	"github.com/landfall-dev/landfall/ui/jobs"
+	"github.com/landfall-dev/landfall/ui/upload"
 )
 
 // Kind is the kind of the jobs.
 const Kind = "import"
 
-// width is how many bundles land at once.
+// width is how many land at once.
 const width = 2
 
-// Source says where a bundle is; one of its ways.
+// Source says where a file is; one of its ways.
 type Source struct {
 	Path   string `json:"path,omitempty" doc:"A file of the appliance's machine; by its own commands only"`
-	Upload string `json:"upload,omitempty" doc:"The id of an upload that is whole"`
+	Upload string `json:"upload,omitempty" doc:"The id of an upload that is whole; of a file that was cut, any part's"`
 	Drive  string `json:"drive,omitempty" doc:"The id of a drive"`
 	File   string `json:"file,omitempty" doc:"The file on the drive"`
+	// Signatures are more files of the same place.
+	Signatures []string `json:"signatures,omitempty" maxItems:"16" doc:"Signatures of the bundle in files of their own: paths, uploads or files on the drive, like the bundle; when none are named, those on a drive that are named like the bundle count"`
 }
 
 func (s Source) String() string {
@@ -48,8 +51,9 @@ func (s Source) String() string {
 	return s.Path
 }
 
-// Request says how a bundle lands.
+// Request says how a file lands.
 type Request struct {
+	Name     string   `json:"name,omitempty" doc:"What an image is called that has no name in its archive, like registry.example/team/app:1"`
 	Keys     []string `json:"keys,omitempty" doc:"Public keys (PEM); when there are any, only their signatures count"`
 	Override string   `json:"override,omitempty" doc:"Why to let in what is old or expired"`
 	Verify   bool     `json:"verify,omitempty" doc:"Prove every byte before anything is brought in"`
@@ -72,38 +76,46 @@ func (r Request) Options() (o bundle.LandOptions, err error) {
 // args are what a job is asked for.
 type args struct {
 	Source Source `json:"source"`
-	Bundle string `json:"bundle"` // id
+	Bundle string `json:"bundle"` // id of the cargo
 	Request
 }
+
+// maxNames is how many names a job lists that it has made visible.
+const maxNames = 1000
 
 // Progress is how far a landing is.
 type Progress struct {
 	Attached bool           `json:"attached,omitempty"` // hosts can pull
-	Bundle   string         `json:"bundle,omitempty"`   // id
+	Bundle   string         `json:"bundle,omitempty"`   // id of the cargo
+	Kind     upload.Kind    `json:"kind,omitempty"`     // of the file
 	Source   string         `json:"source,omitempty"`   // where it was
 	Total    int64          `json:"total"`              // bytes that the site misses
 	Moved    int64          `json:"moved"`              // of these
 	Present  int            `json:"present"`            // blobs and manifests that it has
 	Verdict  *trust.Verdict `json:"verdict,omitempty"`  // at the end
+	Names    []string       `json:"names,omitempty"`    // at the end: what became visible, at most 1000 of them
 }
 
 // PhaseAttached is the phase of a job while hosts can pull from its bundle.
 const PhaseAttached = "attached"
 
-// Opener opens what is not a file of this machine. ErrNotFound when it is not there
-// now; then the bundle of the id may be elsewhere.
-type Opener func(ctx context.Context, s Source, bundle string) (*bundle.Reader, error)
+// Opener opens a file on a drive: a bundle.Medium, or a *bundle.Reader of a bundle.
+// ErrNotFound when it is not there now; then the bundle of the id may be elsewhere.
+type Opener func(ctx context.Context, s Source, bundle string) (io.Closer, error)
 
 // Options of a Landing. The zero value is the default.
 type Options struct {
-	// Open opens uploads and files on drives; nil: there are none.
+	// Uploads are what can land; they are consumed by it. Nil: there are none.
+	Uploads *upload.Uploads
+	// Open opens files on drives; nil: there are none.
 	Open Opener
-	// Landed is told of each source whose bundle is in the store; nil: nobody is.
-	Landed func(ctx context.Context, s Source)
+	// Beside names the files of a drive that are named like signatures of one;
+	// nil: there are none.
+	Beside func(s Source) []string
 	Log    *slog.Logger
 }
 
-// Landing lands bundles in one store.
+// Landing lands files in one store.
 type Landing struct {
 	store *store.Store
 	view  *attach.View
@@ -111,7 +123,7 @@ type Landing struct {
 	opts  Options
 
 	mu     sync.Mutex        // protects copies
-	copies map[string]Source // of what waits for its medium, by bundle
+	copies map[string]Source // of what waits for its medium, by its cargo's id
 }
 
 // New makes a Landing and adds its kind of jobs to a pool.
@@ -125,37 +137,53 @@ func New(s *store.Store, v *attach.View, p *jobs.Pool, opts Options) *Landing {
 	return l
 }
 
-// runKey tells landings apart: the same content can come twice, with another
-// place in its channel.
-func runKey(h *bundle.Header) string { return fmt.Sprintf("%s %s %d", h.ID, h.Channel, h.Sequence) }
-
 func waitKey(bundle string) string { return "bundle " + bundle }
 
-// Start lets a bundle land. What the site would not let in is refused at once,
-// except for damage that only Verify would find. When the same bundle is being
-// landed, that is the job; if it waits for its medium, it goes on from here.
+// Start lets a file land. What the site would not let in is refused at once, except
+// for damage that only Verify would find. When the same content is being landed, that
+// is the job; if it waits for its medium, it goes on from here.
 func (l *Landing) Start(ctx context.Context, s Source, request Request, idempotencyKey string) (jobs.Job, error) {
+	if j, there := l.replayed(ctx, s, request, idempotencyKey); there {
+		return j, nil
+	}
 	opts, err := request.Options()
 	if err != nil {
 		return jobs.Job{}, err
 	}
-	r, err := l.open(ctx, s, "")
+	c, err := l.open(ctx, s, request, "")
 	if err != nil {
 		return jobs.Job{}, err
 	}
-	defer r.Close()
+	defer c.Close()
 	opts.Verify = false // is for the job
-	if _, err := bundle.Admit(ctx, l.store, r, opts); err != nil {
+	if _, err := l.admit(ctx, c, opts); err != nil {
 		return jobs.Job{}, err
 	}
-	h := r.Header()
-	j, err := l.pool.Start(ctx, Kind, args{s, h.ID, request}, jobs.StartOptions{
-		IdempotencyKey: idempotencyKey, Exclusive: Kind + " " + runKey(h), Join: true, Subject: h.ID})
-	if err == nil && j.State == jobs.Waiting {
-		l.offer(h.ID, s)
-		err = l.pool.Wake(ctx, waitKey(h.ID))
+	j, err := l.pool.Start(ctx, Kind, args{s, c.id, request}, jobs.StartOptions{
+		IdempotencyKey: idempotencyKey, Exclusive: Kind + " " + c.key, Join: true, Subject: c.id})
+	if err != nil {
+		return jobs.Job{}, err
 	}
-	return j, err
+	return j, l.started(ctx, s, c, j)
+}
+
+// started gives a job that is new, or waits, what it is to land.
+func (l *Landing) started(ctx context.Context, s Source, c *cargo, j jobs.Job) error {
+	if j.Joined && j.State != jobs.Waiting {
+		return nil // it has a copy already
+	}
+	if err := l.bind(ctx, c.uploads, j.ID); err != nil {
+		if !j.Joined {
+			_, cancelErr := l.pool.Cancel(ctx, j.ID)
+			err = errors.Join(err, cancelErr)
+		}
+		return err
+	}
+	if j.State != jobs.Waiting {
+		return nil
+	}
+	l.offer(c.id, s)
+	return l.pool.Wake(ctx, waitKey(c.id))
 }
 
 // Returned lets what waits for a bundle go on with a copy of it.
@@ -170,32 +198,15 @@ func (l *Landing) offer(bundle string, s Source) {
 	l.copies[bundle] = s
 }
 
-// open opens a bundle where a source says that it is. ErrNotFound when it is not
-// there, or is another one than that of the id.
-func (l *Landing) open(ctx context.Context, s Source, id string) (r *bundle.Reader, err error) {
-	switch {
-	case s.Path != "":
-		r, err = bundle.Open(s.Path)
-	case l.opts.Open != nil && (s.Upload != "" || s.Drive != ""):
-		r, err = l.opts.Open(ctx, s, id)
-	default:
-		return nil, fmt.Errorf("%w: source: want an upload, or a drive and a file", registry.ErrInvalid)
-	}
-	if os.IsNotExist(err) {
-		err = fmt.Errorf("%w: %w", registry.ErrNotFound, err)
-	}
-	if err == nil && id != "" && r.Header().ID != id {
-		r.Close()
-		return nil, fmt.Errorf("%s: %w: another bundle is there now", s, registry.ErrNotFound)
-	}
-	return r, err
-}
-
 // lookEvery is the time between two looks for files that come back.
 const lookEvery = 3 * time.Second
 
-// Keep looks for the files of this machine that landings wait for, until ctx ends.
+// Keep looks for the files of this machine that landings wait for, and lets go of the
+// uploads of those that have ended, until ctx ends.
 func (l *Landing) Keep(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() { l.keepReleasing(ctx) })
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -218,8 +229,8 @@ func (l *Landing) look(ctx context.Context) {
 		if jobs.Decode(j.Args, &a) != nil || a.Source.Path == "" {
 			continue
 		}
-		if r, err := l.open(ctx, a.Source, a.Bundle); err == nil {
-			r.Close()
+		if c, err := l.open(ctx, a.Source, a.Request, a.Bundle); err == nil {
+			c.Close()
 			if err := l.Returned(ctx, a.Bundle, a.Source); err != nil {
 				l.opts.Log.Error("a landing does not go on", "job", j.ID, "error", err)
 			}

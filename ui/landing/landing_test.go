@@ -25,6 +25,7 @@ import (
 	"github.com/landfall-dev/landfall/ui/api"
 	"github.com/landfall-dev/landfall/ui/jobs"
 	"github.com/landfall-dev/landfall/ui/landing"
+	"github.com/landfall-dev/landfall/ui/upload"
 )
 
 // appliance is a store with what is attached to it, as clients see it.
@@ -34,7 +35,10 @@ type appliance struct {
 	view    *attach.View
 	pool    *jobs.Pool
 	landing *landing.Landing
-	blocked chan struct{} // blockers hold up landings until it is closed
+	uploads *upload.Uploads
+	inbox   *httptest.Server // takes uploads
+	drive   string           // a folder that stands for drive "d"
+	blocked chan struct{}    // blockers hold up landings until it is closed
 	stop    func()
 }
 
@@ -44,11 +48,15 @@ func newAppliance(t *testing.T, dir string) *appliance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &appliance{store: s, view: attach.NewView(s), blocked: make(chan struct{})}
+	a := &appliance{store: s, view: attach.NewView(s), drive: filepath.Join(dir, "drive"), blocked: make(chan struct{})}
 	if a.pool, err = jobs.New(t.Context(), s, jobs.Options{Describe: api.DescribeFailure}); err != nil {
 		t.Fatal(err)
 	}
-	a.landing = landing.New(s, a.view, a.pool, landing.Options{})
+	if a.uploads, err = upload.New(t.Context(), s, filepath.Join(dir, "inbox"), upload.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	a.inbox = httptest.NewServer(a.uploads)
+	a.landing = landing.New(s, a.view, a.pool, landing.Options{Uploads: a.uploads, Open: a.openOnDrive, Beside: a.besideOnDrive})
 	a.pool.Register(jobs.Kind{Name: "blocker", Lane: landing.Kind, Width: 2, Run: func(ctx context.Context, _ *jobs.Run) (any, error) {
 		select {
 		case <-a.blocked:
@@ -69,6 +77,8 @@ func newAppliance(t *testing.T, dir string) *appliance {
 		server.Close()
 		stop()
 		kept.Wait()
+		a.uploads.Close()
+		a.inbox.Close()
 		s.Close()
 	})
 	t.Cleanup(a.stop)
@@ -268,7 +278,8 @@ func TestRefused(t *testing.T) {
 		{landing.Source{Path: path}, registry.ErrUntrusted},
 		{landing.Source{Path: filepath.Join(t.TempDir(), "nosuch")}, registry.ErrNotFound},
 		{landing.Source{}, registry.ErrInvalid},
-		{landing.Source{Upload: "x"}, registry.ErrInvalid},
+		{landing.Source{Upload: "x"}, registry.ErrNotFound},
+		{landing.Source{Drive: "d", File: "x"}, registry.ErrNotFound},
 	} {
 		if _, err := a.landing.Start(t.Context(), c.source, landing.Request{}, ""); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.source, err, c.want)
@@ -397,7 +408,7 @@ func TestMediumRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	j := a.takenOut(t, path)
-	if !strings.Contains(j.Error.Message, "bring any copy of the bundle, and it goes on") {
+	if !strings.Contains(j.Error.Message, "bring any copy of the file, and it goes on") {
 		t.Error(j.Error)
 	}
 	if err := os.WriteFile(path, content, 0o600); err != nil {

@@ -7,22 +7,30 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 
-	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/ui/jobs"
 )
 
 // errRemoved says that a medium was taken out before all was in the store.
-var errRemoved = errors.New("the medium was removed before all was in the store; what is there stays: bring any copy of the bundle, and it goes on")
+var errRemoved = errors.New("the medium was removed before all was in the store; what is there stays: bring any copy of the file, and it goes on")
 
 // run is one landing under way.
 type run struct {
-	job *jobs.Run
+	job    *jobs.Run
+	cursor cursor
 
 	mu sync.Mutex // protects at
 	at Progress
+}
+
+// cursor is how far a job is, across restarts.
+type cursor struct {
+	Source  Source    `json:"source"`            // where the cargo was last
+	Uploads []string  `json:"uploads,omitempty"` // that it was read from
+	Done    *Progress `json:"done,omitempty"`    // all is in the store
 }
 
 // land carries out a job.
@@ -31,94 +39,140 @@ func (l *Landing) land(ctx context.Context, j *jobs.Run) (any, error) {
 	if err := j.Args(&a); err != nil {
 		return nil, err
 	}
-	opts, err := a.Options()
-	if err != nil {
+	r := &run{job: j}
+	if _, err := j.Cursor(&r.cursor); err != nil {
 		return nil, err
 	}
-	r, source, err := l.find(ctx, j, a)
-	if err != nil { // it could be read when the job was started
-		return nil, &jobs.Wait{For: waitKey(a.Bundle), Err: errors.Join(errRemoved, err)}
+	err := error(nil)
+	if r.cursor.Done == nil {
+		err = l.landOnce(ctx, r, a)
 	}
-	defer r.Close()
-	run := &run{job: j, at: Progress{Bundle: a.Bundle, Source: source.String()}}
-	j.Log(slog.LevelInfo, "lands from "+source.String(), nil)
-	err = l.bring(ctx, run, r, opts, a.Attach)
-	if err != nil && ctx.Err() == nil && !l.readable(ctx, source, a.Bundle) {
-		return nil, &jobs.Wait{For: waitKey(a.Bundle), Err: errors.Join(errRemoved, err)}
+	if err == nil {
+		l.consume(ctx, r.cursor.Uploads)
+		return r.cursor.Done, nil
 	}
-	if err != nil {
-		return nil, err
+	wait := (*jobs.Wait)(nil)
+	goesOn := errors.As(err, &wait) && ctx.Err() == nil || errors.Is(context.Cause(ctx), jobs.ErrShutdown)
+	if !goesOn {
+		l.release(context.WithoutCancel(ctx), r.cursor.Uploads, j.ID())
 	}
-	if l.opts.Landed != nil {
-		l.opts.Landed(ctx, source)
-	}
-	return run.progress(), nil
+	return nil, err
 }
 
-// find opens the bundle where it was last, where a copy was offered, or where it
-// was at first, and remembers where that is.
-func (l *Landing) find(ctx context.Context, j *jobs.Run, a args) (*bundle.Reader, Source, error) {
+// landOnce brings all into the store, and notes that.
+func (l *Landing) landOnce(ctx context.Context, r *run, a args) error {
+	c, err := l.find(ctx, r, a)
+	if errors.Is(err, registry.ErrUntrusted) { // a signature beside it
+		return err
+	}
+	if err != nil { // it could be read when the job was started
+		return &jobs.Wait{For: waitKey(a.Bundle), Err: errors.Join(errRemoved, err)}
+	}
+	defer c.Close()
+	if err := l.bind(ctx, c.uploads, r.job.ID()); err != nil {
+		r.job.Log(slog.LevelWarn, "the upload is not kept for this job: "+err.Error(), nil)
+	}
+	source := r.cursor.Source
+	r.at = Progress{Bundle: a.Bundle, Kind: c.kind, Source: source.String()}
+	r.job.Log(slog.LevelInfo, "lands from "+source.String(), nil)
+	err = l.bring(ctx, r, c, a.Request)
+	if err != nil && ctx.Err() == nil && !l.readable(ctx, source, a) {
+		return &jobs.Wait{For: waitKey(a.Bundle), Err: errors.Join(errRemoved, err)}
+	}
+	if err != nil {
+		return err
+	}
+	for _, n := range c.graph.Names[:min(maxNames, len(c.graph.Names))] {
+		r.at.Names = append(r.at.Names, n.Ref.String())
+	}
+	done := r.progress()
+	r.cursor.Done = &done
+	return r.job.SetCursor(ctx, r.cursor)
+}
+
+// find opens the cargo where it was last, where a copy was offered, or where it was at
+// first, and remembers where that is.
+func (l *Landing) find(ctx context.Context, r *run, a args) (*cargo, error) {
 	l.mu.Lock()
 	offered := l.copies[a.Bundle]
 	delete(l.copies, a.Bundle)
 	l.mu.Unlock()
-	var last Source
-	if _, err := j.Cursor(&last); err != nil {
-		return nil, last, err
-	}
 	var first error
-	for _, s := range []Source{offered, last, a.Source} {
-		if s == (Source{}) {
+	for _, s := range []Source{offered, r.cursor.Source, a.Source} {
+		if s.isZero() {
 			continue
 		}
-		r, err := l.open(ctx, s, a.Bundle)
-		if err == nil && s != last {
-			if err = j.SetCursor(ctx, s); err != nil {
-				r.Close()
-				return nil, s, err
-			}
-		}
+		c, err := l.open(ctx, s, a.Request, a.Bundle)
 		if err == nil {
-			return r, s, nil
+			r.cursor.Source = s
+			for _, id := range c.uploads {
+				if !slices.Contains(r.cursor.Uploads, id) {
+					r.cursor.Uploads = append(r.cursor.Uploads, id)
+				}
+			}
+			if err = r.job.SetCursor(ctx, r.cursor); err != nil {
+				c.Close()
+			}
+			return c, err
 		}
 		first = cmp.Or(first, err)
 	}
-	return nil, a.Source, first
+	return nil, first
 }
 
-// readable reports whether the bundle of an id is at a source.
-func (l *Landing) readable(ctx context.Context, s Source, id string) bool {
-	r, err := l.open(ctx, s, id)
+// readable reports whether a job's cargo is at a source.
+func (l *Landing) readable(ctx context.Context, s Source, a args) bool {
+	c, err := l.open(ctx, s, a.Request, a.Bundle)
 	if err != nil {
 		return false
 	}
-	return r.Close() == nil
+	return c.Close() == nil
 }
 
 // bring asks the policy and brings the content in, attached where that is wanted.
-func (l *Landing) bring(ctx context.Context, run *run, r *bundle.Reader, opts bundle.LandOptions, asked bool) error {
-	a, err := bundle.Admit(ctx, l.store, r, opts)
+func (l *Landing) bring(ctx context.Context, r *run, c *cargo, request Request) error {
+	opts, err := request.Options()
 	if err != nil {
 		return err
 	}
-	attached := r.Attachable() && (asked || len(r.Signatures()) > 0)
-	if asked && !attached {
-		run.job.Log(slog.LevelWarn, "hosts cannot pull from this drive; they can when all is in the store", nil)
+	a, err := l.admit(ctx, c, opts)
+	if err != nil {
+		return err
+	}
+	signed := c.bundle != nil && len(c.bundle.Signatures()) > 0
+	attached := a.medium != nil && (request.Attach || signed)
+	if request.Attach && !attached {
+		r.job.Log(slog.LevelWarn, "hosts cannot pull from this file; they can when all is in the store", nil)
 	}
 	landing, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if attached {
-		defer l.view.Attach(a, func(err error) { cancel(err) })()
-		run.update(func(p *Progress) { p.Attached = true })
-		run.job.Log(slog.LevelInfo, "attached: hosts can pull", nil)
+		defer l.view.Attach(a.medium, func(err error) { cancel(err) })()
+		r.update(func(p *Progress) { p.Attached = true })
+		r.job.Log(slog.LevelInfo, "attached: hosts can pull", nil)
 	}
 	// It leaves a processor to the site's clients.
-	err = a.Land(landing, l.store, registry.CopyOptions{Jobs: max(1, runtime.NumCPU()-1), Progress: run.event})
+	progress := func(e registry.Event) {
+		if e.Kind == registry.Planned {
+			r.begun(landing, e.Bytes)
+		}
+		r.event(e)
+	}
+	err = a.land(landing, l.store, registry.CopyOptions{Jobs: max(1, runtime.NumCPU()-1), Progress: progress})
 	if lost := context.Cause(landing); err != nil && lost != nil && ctx.Err() == nil {
 		err = fmt.Errorf("%w: %w", lost, err)
 	}
-	run.update(func(p *Progress) { p.Verdict = a.Verdict })
+	r.update(func(p *Progress) { p.Verdict = a.verdict })
 	return err
+}
+
+// begun notes how much this attempt finds missing. When it is less than before, the
+// landing got further, and is begun again however often the appliance ended.
+func (r *run) begun(ctx context.Context, missing int64) {
+	name := fmt.Sprintf("%d bytes were missing", missing)
+	if err := r.job.Step(ctx, name, func(context.Context) error { return nil }); err != nil {
+		r.job.Log(slog.LevelWarn, "how much is missing is not noted: "+err.Error(), nil)
+	}
 }
 
 func (r *run) event(e registry.Event) {

@@ -3,6 +3,7 @@ package mirroring
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -101,6 +102,12 @@ func (m *Mirroring) mirror(ctx context.Context, names []string, w *watch) (*mirr
 	opts := mirror.Options{Mirrors: names, Trust: policy, Progress: w.event, Now: m.now}
 	plan, err := mirror.MakePlan(ctx, file, up, m.store, opts)
 	if err != nil {
+		return nil, err
+	}
+	// A run that finds less to do than before got further, and is begun again however
+	// often the appliance ended.
+	left := fmt.Sprintf("%d images of %d bytes were missing", plan.Count(mirror.Copy), plan.Bytes)
+	if err := w.job.Step(ctx, left, func(context.Context) error { return nil }); err != nil {
 		return nil, err
 	}
 	w.update(func(p *jobs.Progress) { p.Phase, p.TotalItems = "copying", int64(plan.Count(mirror.Copy)) })

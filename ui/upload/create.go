@@ -35,7 +35,7 @@ func (u *Uploads) create(w http.ResponseWriter, r *http.Request, c caller) error
 	}
 	now := time.Now()
 	rec := &record{metadata: m.raw, wanted: m.wanted, concat: r.Header.Get(headerConcat), Upload: Upload{ID: newID(), Name: m.name, Kind: m.kind, State: Receiving,
-		Fingerprint: m.fingerprint, Owner: c.owner, Created: now, Expires: now.Add(u.options.Expiry)}}
+		Fingerprint: m.fingerprint, Owner: c.owner, Created: now, Expires: now.Add(u.limits.Load().Expiry)}}
 	rec.file = rec.ID
 	withBytes := r.ContentLength != 0
 	switch {

@@ -67,7 +67,7 @@ func (u *Uploads) Bind(ctx context.Context, id, job string) (File, error) {
 // Release lets go of an upload that was bound, which is kept for a while.
 func (u *Uploads) Release(ctx context.Context, id string) error {
 	_, err := u.change(ctx, id, func(tx *sql.Tx, rec *record) error {
-		rec.Job, rec.Expires = "", time.Now().Add(u.options.WholeExpiry)
+		rec.Job, rec.Expires = "", time.Now().Add(u.limits.Load().WholeExpiry)
 		return moveTo(ctx, tx, rec, Whole)
 	})
 	return err

@@ -81,7 +81,7 @@ func TestAnnounce(t *testing.T) {
 // Uploads expire after their last byte, with what they have on the disk.
 func TestExpiry(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, Options{Expiry: time.Hour, WholeExpiry: 3 * time.Hour})
+	s := newSite(t, Options{Limits: Limits{Expiry: time.Hour, WholeExpiry: 3 * time.Hour}})
 	content := archiveOf(5000, 1)
 	begun, whole := s.make(len(content)), s.upload(content)
 	s.send(begun, 0, content[:1000]).want(t, 204)

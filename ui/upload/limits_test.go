@@ -116,15 +116,15 @@ func TestSpace(t *testing.T) {
 		kind   string
 	}{
 		"no quota":            {Options{}, nil, 1000, 201, ""},
-		"quota":               {Options{Quota: 2500}, []int{1000}, 1500, 201, ""},
-		"over the quota":      {Options{Quota: 2500}, []int{1000}, 1501, 507, "no_space"},
-		"over it with others": {Options{Quota: 2500}, []int{1, 1000}, 1500, 507, "no_space"},
-		"own quota":           {Options{OwnerQuota: 2500}, []int{1000, 2000}, 1500, 201, ""},
-		"over the own quota":  {Options{OwnerQuota: 2500}, []int{1000, 2000}, 1501, 507, "no_space"},
+		"quota":               {Options{Limits: Limits{Quota: 2500}}, []int{1000}, 1500, 201, ""},
+		"over the quota":      {Options{Limits: Limits{Quota: 2500}}, []int{1000}, 1501, 507, "no_space"},
+		"over it with others": {Options{Limits: Limits{Quota: 2500}}, []int{1, 1000}, 1500, 507, "no_space"},
+		"own quota":           {Options{Limits: Limits{OwnerQuota: 2500}}, []int{1000, 2000}, 1500, 201, ""},
+		"over the own quota":  {Options{Limits: Limits{OwnerQuota: 2500}}, []int{1000, 2000}, 1501, 507, "no_space"},
 		"too many":            {Options{MaxOpen: 2}, []int{10, 10}, 10, 429, "busy"},
 		"too many of one":     {Options{MaxOpenByOwner: 1}, []int{10, 10}, 10, 429, "busy"},
 		"more than the disk":  {Options{}, nil, free + 1<<40, 507, "no_space"},
-		"what others need":    {Options{KeepFree: free + 1<<40}, nil, 1000, 507, "no_space"},
+		"what others need":    {Options{Limits: Limits{KeepFree: free + 1<<40}}, nil, 1000, 507, "no_space"},
 		"absurd":              {Options{}, nil, 1<<63 - 1, 507, "no_space"},
 	} {
 		s := newSite(t, c.opts)
@@ -144,7 +144,7 @@ func TestSpace(t *testing.T) {
 // Room that was promised is not promised twice, and comes back.
 func TestPromisedRoom(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, Options{KeepFree: -1})
+	s := newSite(t, Options{Limits: Limits{KeepFree: -1}})
 	free, err := durable.Free(s.dir)
 	if err != nil {
 		t.Fatal(err)

@@ -269,7 +269,7 @@ func (u *Uploads) saveOffset(rec *record, s savepoint) error {
 }
 
 // expiry is when an unfinished upload expires whose last byte came now.
-func (u *Uploads) expiry() time.Time { return time.Now().Add(u.options.Expiry) }
+func (u *Uploads) expiry() time.Time { return time.Now().Add(u.limits.Load().Expiry) }
 
 // openData opens an upload's data file, which is made, and room set aside for it,
 // before the first byte.

@@ -25,7 +25,7 @@ func (u *Uploads) settle(ctx context.Context, rec *record) error {
 		return registry.DiskError(reason)
 	}
 	action, outcome := "upload.finish", ""
-	rec.State, rec.hash, rec.Expires = Whole, nil, time.Now().Add(u.options.WholeExpiry)
+	rec.State, rec.hash, rec.Expires = Whole, nil, time.Now().Add(u.limits.Load().WholeExpiry)
 	if reason != nil {
 		p := describe(reason)
 		rec.State, rec.Reason, rec.ReasonKind, rec.Expires, rec.reserved = Failed, p.detail, p.kind, u.expiry(), 0

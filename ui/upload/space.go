@@ -32,7 +32,7 @@ func usageOf(ctx context.Context, tx *sql.Tx, owner string) (all, own usage, err
 
 // admits checks that there is room for an upload before it is made.
 func (u *Uploads) admits(ctx context.Context, tx *sql.Tx, rec *record) error {
-	o := u.options
+	o, l := u.options, u.limits.Load()
 	all, own, err := usageOf(ctx, tx, rec.Owner)
 	if err != nil {
 		return err
@@ -42,10 +42,10 @@ func (u *Uploads) admits(ctx context.Context, tx *sql.Tx, rec *record) error {
 		return tooMany("%d uploads are unfinished; no more are taken", all.open)
 	case own.open >= int64(o.MaxOpenByOwner):
 		return tooMany("%d uploads of yours are unfinished; finish or delete some", own.open)
-	case o.Quota > 0 && rec.Size > o.Quota-all.bytes:
-		return noSpace("%s more exceed the quota for all uploads, %s: %s are used", rec.Size, o.Quota, all.bytes)
-	case o.OwnerQuota > 0 && rec.Size > o.OwnerQuota-own.bytes:
-		return noSpace("%s more exceed your quota for uploads, %s: %s are used", rec.Size, o.OwnerQuota, own.bytes)
+	case l.Quota > 0 && rec.Size > l.Quota-all.bytes:
+		return noSpace("%s more exceed the quota for all uploads, %s: %s are used", rec.Size, l.Quota, all.bytes)
+	case l.OwnerQuota > 0 && rec.Size > l.OwnerQuota-own.bytes:
+		return noSpace("%s more exceed your quota for uploads, %s: %s are used", rec.Size, l.OwnerQuota, own.bytes)
 	}
 	return u.fits(rec.Size, all.pending)
 }
@@ -57,7 +57,7 @@ func (u *Uploads) fits(bytes, pending int64) error {
 	if err != nil {
 		return err
 	}
-	room := free - u.options.KeepFree - pending
+	room := free - u.limits.Load().KeepFree - pending
 	if bytes > room || bytes/100 > room-bytes {
 		return noSpace("%s are needed; the disk has %s free, of which %s are for other uploads and what has to stay free", bytes, free, free-max(room, 0))
 	}

@@ -57,6 +57,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/landfall-dev/landfall/internal/durable"
@@ -85,12 +86,10 @@ type Options struct {
 	// more by Keep of those that no job had bound when the process ended. Nil: nobody is.
 	OnWhole func(ctx context.Context, f File)
 
-	// MaxSize bounds one upload, Quota all that are here, OwnerQuota those of one
-	// owner, in bytes; without a bound when 0.
-	MaxSize, Quota, OwnerQuota int64
-	// KeepFree is how many bytes the file system keeps for others; 256 MiB when 0,
-	// none when negative.
-	KeepFree int64
+	// MaxSize bounds one upload, in bytes; 0 does not.
+	MaxSize int64
+	// Limits can be changed later.
+	Limits Limits
 	// MaxOpen is how many uploads may be unfinished, MaxOpenByOwner of one owner;
 	// 10,000 and 1,000 when 0.
 	MaxOpen, MaxOpenByOwner int
@@ -98,12 +97,6 @@ type Options struct {
 	// owner; 64 and 16 when 0.
 	MaxActive, MaxActiveByOwner int
 
-	// Expiry is how long an unfinished upload is kept after its last byte, and a
-	// failed or consumed one in the list; 24 hours when 0.
-	Expiry time.Duration
-	// WholeExpiry is how long an upload is kept that nothing was done with; 7 days
-	// when 0.
-	WholeExpiry time.Duration
 	// Idle is after which time without bytes a request is broken off; a minute
 	// when 0.
 	Idle time.Duration
@@ -113,10 +106,36 @@ type Options struct {
 	Events *events.Bus  // nil: nobody is told
 }
 
+// Limits are what uploads may take. The zero value is the default.
+type Limits struct {
+	// Quota bounds all uploads that are here, OwnerQuota those of one owner, in
+	// bytes; without a bound when 0.
+	Quota, OwnerQuota int64
+	// KeepFree is how many bytes the file system keeps for others; 256 MiB when 0,
+	// none when negative.
+	KeepFree int64
+	// Expiry is how long an unfinished upload is kept after its last byte, and a
+	// failed or consumed one in the list; 24 hours when 0.
+	Expiry time.Duration
+	// WholeExpiry is how long an upload is kept that nothing was done with; 7 days
+	// when 0.
+	WholeExpiry time.Duration
+}
+
+func (l Limits) withDefaults() *Limits {
+	l.KeepFree = max(cmp.Or(l.KeepFree, 256<<20), 0)
+	l.Expiry, l.WholeExpiry = cmp.Or(l.Expiry, 24*time.Hour), cmp.Or(l.WholeExpiry, 7*24*time.Hour)
+	return &l
+}
+
+// SetLimits changes the limits from now on; what is here already stays.
+func (u *Uploads) SetLimits(l Limits) { u.limits.Store(l.withDefaults()) }
+
 // Uploads are those of one folder, which they have to themselves. It is an
 // http.Handler.
 type Uploads struct {
 	options Options
+	limits  atomic.Pointer[Limits]
 	folder  string
 	db      *sqldb.DB
 	log     *slog.Logger
@@ -139,6 +158,7 @@ type Uploads struct {
 func New(ctx context.Context, db Database, folder string, opts Options) (*Uploads, error) {
 	u := &Uploads{options: withDefaults(opts), folder: folder, boot: boot(), turns: map[string]*turn{}, active: map[string]int{}, told: map[string]time.Time{}}
 	u.log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
+	u.SetLimits(opts.Limits)
 	content, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
@@ -161,8 +181,6 @@ func withDefaults(o Options) Options {
 	o.Base = cmp.Or(o.Base, "/api/v1/uploads")
 	o.MaxOpen, o.MaxOpenByOwner = cmp.Or(o.MaxOpen, 10_000), cmp.Or(o.MaxOpenByOwner, 1_000)
 	o.MaxActive, o.MaxActiveByOwner = cmp.Or(o.MaxActive, 64), cmp.Or(o.MaxActiveByOwner, 16)
-	o.KeepFree = max(cmp.Or(o.KeepFree, 256<<20), 0)
-	o.Expiry, o.WholeExpiry = cmp.Or(o.Expiry, 24*time.Hour), cmp.Or(o.WholeExpiry, 7*24*time.Hour)
 	o.Idle = cmp.Or(o.Idle, time.Minute)
 	if o.Owner == nil {
 		o.Owner = func(*http.Request) (string, bool) { return "local", true }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -57,7 +56,7 @@ func (g *Gate) issue(s auth.Subject, access []Scope, now time.Time) (string, err
 }
 
 // errPass is the answer to what is no pass of this site. It does not say why.
-var errPass = fmt.Errorf("%w: the token is not one of this registry, or it has expired", auth.ErrUnauthenticated)
+const errPass = auth.Unauthenticated("the token is not one of this registry, or it has expired")
 
 // maxProven bounds the passes that are remembered; they begin anew when it is full.
 const maxProven = 2048

@@ -10,12 +10,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 
+	registryauth "github.com/distribution/distribution/v3/registry/auth"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/random"
@@ -333,7 +336,7 @@ func TestClient(t *testing.T) {
 
 type transportError = transport.Error
 
-// Who pushes is who the audit log names: the engine's context has the actor.
+// Who makes a request is in its context, for the audit log.
 func TestContext(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, Options{})
@@ -353,20 +356,66 @@ func TestContext(t *testing.T) {
 	if want := []string{"anonymous anonymous  false", robot, robot, robot, "   false"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	// On the unix socket nothing has to be shown, and what is shown is not asked for.
-	a, b := net.Pipe()
-	defer a.Close()
-	defer b.Close()
-	r := httptest.NewRequestWithContext(auth.ConnContext(context.Background(), a), "GET", "/v2/", nil)
-	if _, err := s.gate.Authorized(r); !errors.Is(err, auth.ErrUnauthenticated) {
-		t.Errorf("another connection: %v", err)
+}
+
+// What is pushed is recorded with who did it.
+func TestRecorded(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	s.store.OnChange(s.log.Recorder())
+	_, text := s.addToken(auth.NewToken{Name: "ci", Role: auth.Operator})
+	const manifest = `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`
+	a := s.do("PUT", "/v2/team/app/manifests/v1", s.pass(basic("robot$ci", text), "repository:team/app:pull,push"), manifest, "Content-Type", "application/vnd.oci.image.index.v1+json")
+	if a.StatusCode != http.StatusCreated {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
 	}
+	var n int
+	db, err := s.store.Tables(t.Context(), "audit_test", fstest.MapFS{"0001_none.sql": {Data: []byte("-- +goose Up\nSELECT 1;\n")}})
+	if err == nil {
+		err = db.Read.QueryRow(`SELECT count(*) FROM audit WHERE actor = 'robot$ci' AND kind = 'robot' AND via LIKE 'token:%' AND address <> '' AND target LIKE 'team/app%'`).Scan(&n)
+	}
+	if err != nil || n == 0 {
+		t.Errorf("%d records of the push, %v", n, err)
+	}
+}
+
+// On the unix socket nothing has to be shown.
+func TestSocket(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	server := httptest.NewUnstartedServer(s.server.Config.Handler)
+	server.Listener.Close()
+	var err error
+	if server.Listener, err = net.Listen("unix", filepath.Join(t.TempDir(), "s")); err != nil {
+		t.Fatal(err)
+	}
+	server.Config.ConnContext = auth.ConnContext
+	server.Start()
+	defer server.Close()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", server.Listener.Addr().String())
+	}}}
+	for path, status := range map[string]int{"/v2/": 200, "/v2/_catalog": 200, "/v2/a/manifests/x": 404} {
+		a, err := client.Get("http://site" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Body.Close()
+		if a.StatusCode != status {
+			t.Errorf("%s: %d", path, a.StatusCode)
+		}
+	}
+	a, err := client.Post("http://site/v2/a/blobs/uploads/", "", nil)
+	if err != nil || a.StatusCode != http.StatusAccepted {
+		t.Fatalf("%v, %v", a, err)
+	}
+	a.Body.Close()
 }
 
 func TestLifetime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSite(t, Options{Lifetime: 5 * time.Minute})
+		s := newBare(t, Options{Lifetime: 5 * time.Minute})
 		_, text := s.addToken(auth.NewToken{Name: "ci", Role: auth.Viewer})
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest("GET", Path+"?scope=repository:a:pull", nil)
@@ -411,5 +460,31 @@ func TestBroken(t *testing.T) {
 		if a.StatusCode != 500 || bytes.Contains([]byte(a.body), []byte("/tmp")) || strings.Contains(a.body, "sql") {
 			t.Errorf("%d %s", a.StatusCode, a.body)
 		}
+	}
+}
+
+// BenchmarkAuthorized is what it costs to let a request in.
+func BenchmarkAuthorized(b *testing.B) {
+	s := newBare(b, Options{})
+	_, text := s.addToken(auth.NewToken{Name: "ci", Role: auth.Viewer})
+	subject, err := s.auth.CheckToken(b.Context(), text, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	pass, err := s.gate.issue(subject, []Scope{{Type: "repository", Name: "a", Actions: []string{"pull"}}}, time.Now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for what, header := range map[string]string{"pass": "Bearer " + pass, "token": "Bearer " + text} {
+		b.Run(what, func(b *testing.B) {
+			r := httptest.NewRequest("GET", "/v2/a/blobs/x", nil)
+			r.Header.Set("Authorization", header)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := s.gate.Authorized(r, registryauth.Access{Resource: registryauth.Resource{Type: "repository", Name: "a"}, Action: "pull"}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -27,8 +27,9 @@ const goodPassword = "correct horse battery"
 
 // site is a registry with identities, as clients see it.
 type site struct {
-	t      *testing.T
+	t      testing.TB
 	auth   *auth.Auth
+	log    *audit.Log
 	gate   *Gate
 	store  *store.Store
 	server *httptest.Server
@@ -37,28 +38,34 @@ type site struct {
 
 func newSite(t *testing.T, opts Options) *site {
 	t.Helper()
+	s := newBare(t, opts)
+	mux := http.NewServeMux()
+	mux.Handle("/v2/", s.gate.Wrap(engine.New(s.store, engine.Options{Access: s.gate})))
+	mux.Handle(Path, s.gate)
+	s.server = httptest.NewServer(mux)
+	t.Cleanup(s.server.Close)
+	return s
+}
+
+// newBare is a site without a server.
+func newBare(t testing.TB, opts Options) *site {
+	t.Helper()
 	s := &site{t: t}
 	var err error
 	if s.store, err = store.Open(t.Context(), t.TempDir(), store.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.store.Close() })
-	log, err := audit.Open(t.Context(), s.store)
-	if err != nil {
+	if s.log, err = audit.Open(t.Context(), s.store); err != nil {
 		t.Fatal(err)
 	}
-	s.auth, err = auth.Open(t.Context(), s.store, auth.Options{Audit: log, AnonymousPull: s.open.Load, Passwords: password.Params{Memory: 64, Time: 1, Threads: 1}})
+	s.auth, err = auth.Open(t.Context(), s.store, auth.Options{Audit: s.log, AnonymousPull: s.open.Load, Passwords: password.Params{Memory: 64, Time: 1, Threads: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s.gate, err = New(t.Context(), s.auth, opts); err != nil {
 		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/v2/", s.gate.Wrap(engine.New(s.store, engine.Options{Access: s.gate})))
-	mux.Handle(Path, s.gate)
-	s.server = httptest.NewServer(mux)
-	t.Cleanup(s.server.Close)
 	return s
 }
 
@@ -91,7 +98,7 @@ type reply struct {
 }
 
 // do asks the site, with an Authorization header when there is one.
-func (s *site) do(method, path, authorization, body string) reply {
+func (s *site) do(method, path, authorization, body string, headers ...string) reply {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), method, s.server.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -102,6 +109,9 @@ func (s *site) do(method, path, authorization, body string) reply {
 	}
 	if method == http.MethodPost && path == Path {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
 	}
 	a, err := http.DefaultClient.Do(r)
 	if err != nil {

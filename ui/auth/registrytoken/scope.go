@@ -58,34 +58,32 @@ func parseScopes(values []string) ([]Scope, error) {
 // parseScope reads one: TYPE:NAME:ACTION,ACTION. A name may have a colon, before
 // the port of a host.
 func parseScope(text string) (s Scope, err error) {
-	bad := func(what string) (Scope, error) {
-		return Scope{}, fmt.Errorf("%w: scope %q: %s", registry.ErrInvalid, clip(text), what)
-	}
+	bad := func(what string) error { return fmt.Errorf("%w: scope %q: %s", registry.ErrInvalid, clip(text), what) }
 	first, last := strings.IndexByte(text, ':'), strings.LastIndexByte(text, ':')
 	if first < 0 || first == last {
-		return bad("it is not TYPE:NAME:ACTIONS")
+		return Scope{}, bad("it is not TYPE:NAME:ACTIONS")
 	}
 	kind := typePattern.FindStringSubmatch(text[:first])
 	if kind == nil {
-		return bad("its type")
+		return Scope{}, bad("its type")
 	}
 	s = Scope{Type: kind[1], Class: kind[2], Name: text[first+1 : last]}
 	if len(s.Name) > 512 || !namePattern.MatchString(s.Name) {
-		return bad("its name")
+		return Scope{}, bad("its name")
 	}
 	for action := range strings.SplitSeq(text[last+1:], ",") {
 		if action == "" && text[last+1:] == "" {
 			continue // nothing is asked for
 		}
 		if !actionPattern.MatchString(action) {
-			return bad("its actions")
+			return Scope{}, bad("its actions")
 		}
 		if !slices.Contains(s.Actions, action) {
 			s.Actions = append(s.Actions, action)
 		}
 	}
 	if len(s.Actions) > maxActions {
-		return bad("too many actions")
+		return Scope{}, bad("too many actions")
 	}
 	return s, nil
 }

@@ -224,7 +224,7 @@ func TestChangedFile(t *testing.T) {
 // An appliance that has no room for all parts is sent none.
 func TestNoRoom(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, upload.Options{OwnerQuota: 5 << 20}, nil)
+	s := newSite(t, upload.Options{Limits: upload.Limits{OwnerQuota: 5 << 20}}, nil)
 	_, err := send(t, s.url, Options{File: newFile(t, 6<<20), Parts: 3}, nil)
 	if !errors.Is(err, registry.ErrNoSpace) || s.received.Load() != 0 {
 		t.Errorf("%v; %d bytes were sent", err, s.received.Load())

@@ -130,7 +130,7 @@ type site struct {
 
 // newSite starts one. before, if any, is asked before each request, and answers it
 // when it says true.
-func newSite(t *testing.T, opts upload.Options, before func(w http.ResponseWriter, r *http.Request) bool) *site {
+func newSite(t testing.TB, opts upload.Options, before func(w http.ResponseWriter, r *http.Request) bool) *site {
 	t.Helper()
 	db, u, err := openUploads(t.TempDir(), opts)
 	if err != nil {

@@ -1,0 +1,144 @@
+package appliance
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// upstreamName resolves to loopback inside.
+const upstreamName = "quay.io"
+
+// runIsolated runs the tests as process 1 of namespaces, and keeps hold of their
+// mounts until they have ended: a file system of a process that is gone can be
+// unmounted, and its folder removed.
+func runIsolated() int {
+	runtime.LockOSThread() // namespaces and Pdeathsig are about the thread
+	err := errors.Join(unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "new namespaces:", err)
+		return 1
+	}
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), insideEnv+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
+	if err = cmd.Start(); err == nil {
+		go func() {
+			<-signals
+			_ = cmd.Process.Kill()
+		}()
+		err = cmd.Wait()
+	}
+	dropMounts()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return max(exit.ExitCode(), 1)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "new namespaces:", err)
+		return 1
+	}
+	return 0
+}
+
+// dropMounts takes away what tests that were ended left mounted.
+func dropMounts() {
+	for _, at := range []string{"/proc", "/etc", "/opt", "/var", "/run"} { // the tests'
+		_ = unix.Unmount(at, unix.MNT_DETACH)
+	}
+	for _, at := range mountPoints("/proc/thread-self/mountinfo") {
+		if strings.HasPrefix(at, os.Getenv("TMPDIR")+"/") {
+			_ = unix.Unmount(at, unix.MNT_DETACH)
+		}
+	}
+}
+
+// furnish gives the namespaces loopback, their own /proc and /run, system folders
+// that forget what is written to them, and a name for the upstream. The function
+// that it returns tells what the tests have left behind, and is 1 then.
+func furnish() (left func() int, err error) {
+	mount := func(source, target, kind string, data string) {
+		if e := unix.Mount(source, target, kind, 0, data); e != nil {
+			err = errors.Join(err, fmt.Errorf("mount %s: %w", target, e))
+		}
+	}
+	mount("proc", "/proc", "proc", "")
+	mount("tmpfs", "/run", "tmpfs", "mode=755")
+	for _, dir := range []string{"/etc", "/opt", "/var"} {
+		upper, work := "/run/forget"+dir+"/upper", "/run/forget"+dir+"/work"
+		err = errors.Join(err, os.MkdirAll(upper, 0o755), os.MkdirAll(work, 0o755))
+		mount("overlay", dir, "overlay", "lowerdir="+dir+",upperdir="+upper+",workdir="+work)
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = os.WriteFile("/etc/hosts", []byte("127.0.0.1 localhost site.example "+upstreamName+"\n"), 0o644)
+	if out, e := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); e != nil {
+		err = errors.Join(err, fmt.Errorf("ip link set lo up (apt-get install iproute2): %w %s", e, out))
+	}
+	mounts, loops := mountPoints("/proc/self/mountinfo"), loopDevices()
+	return func() int {
+		return max(reportLeft("process", processes(), nil), reportLeft("mount", mountPoints("/proc/self/mountinfo"), mounts),
+			reportLeft("loop device", loopDevices(), loops))
+	}, err
+}
+
+func reportLeft(what string, there, before []string) int {
+	there = slices.DeleteFunc(there, func(s string) bool { return slices.Contains(before, s) })
+	if len(there) == 0 {
+		return 0
+	}
+	fmt.Fprintf(os.Stderr, "FAIL: the tests left a %s:\n  %s\n", what, strings.Join(there, "\n  "))
+	return 1
+}
+
+// processes lists everything that lives beside this one.
+func processes() (list []string) {
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		args, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		if len(args) > 0 { // empty for the dead that nobody waited for
+			list = append(list, e.Name()+" "+strings.ReplaceAll(string(args), "\x00", " "))
+		}
+	}
+	return list
+}
+
+func mountPoints(file string) (list []string) {
+	content, _ := os.ReadFile(file)
+	for line := range strings.Lines(string(content)) {
+		if fields := strings.Fields(line); len(fields) > 4 {
+			list = append(list, fields[4])
+		}
+	}
+	return list
+}
+
+// loopDevices are those that this run's slots have made.
+func loopDevices() (list []string) {
+	slots.mu.Lock()
+	defer slots.mu.Unlock()
+	for name := range slots.made {
+		if _, err := os.Stat("/sys/class/block/" + name); err == nil {
+			list = append(list, name)
+		}
+	}
+	return list
+}
