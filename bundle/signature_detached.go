@@ -41,8 +41,8 @@ func (r *Reader) AddSignatures(file io.Reader, keys []trust.Key) (added int, err
 		}
 		i := slices.IndexFunc(r.signatures, func(old trust.Signature) bool { return old.KeyID == s.KeyID })
 		switch {
-		case i < 0 && len(r.signatures) == 2*maxSignatures:
-			return added, fmt.Errorf("%w: more than %d signatures", registry.ErrInvalid, 2*maxSignatures)
+		case i < 0 && len(r.signatures) == maxSignatures:
+			return added, fmt.Errorf("%w: more than %d signatures, with those in the bundle", registry.ErrInvalid, maxSignatures)
 		case i < 0:
 			r.signatures = append(r.signatures, s)
 			added++

@@ -111,6 +111,9 @@ type Options struct {
 	Browser *browse.Browser
 	Jobs    *jobs.Pool
 	Events  *events.Bus
+	// Uploader is whose uploads the context's subject means, and whether it may see
+	// those of others; nil: everybody sees all.
+	Uploader func(ctx context.Context) (owner string, all bool)
 	Lander  Lander
 	Drives  *drives.Drives
 	Exports string // the folder of bundles that were made

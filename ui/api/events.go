@@ -87,6 +87,7 @@ func (a *API) sendEvents(c huma.Context, sub *events.Subscription) {
 			return
 		}
 		switch {
+		case err == nil && !a.concerns(ctx, e): // somebody else
 		case err == nil:
 			writeEvent(out, e)
 		case quiet && ctx.Err() == nil:
@@ -96,6 +97,22 @@ func (a *API) sendEvents(c huma.Context, sub *events.Subscription) {
 		}
 	}
 }
+
+// concerns reports whether the context's subject may hear of an event: uploads are
+// their owner's.
+func (a *API) concerns(ctx context.Context, e events.Event) bool {
+	if e.Type != uploadEvent || a.opts.Uploader == nil {
+		return true
+	}
+	owner, all := a.opts.Uploader(ctx)
+	var of struct {
+		Owner string `json:"owner"`
+	}
+	return all || json.Unmarshal(e.Data, &of) == nil && of.Owner == owner
+}
+
+// uploadEvent is the type of events about uploads.
+const uploadEvent = "upload"
 
 // watched says whether the context's subject has ended, asked as often as one likes.
 func (a *API) watched(ctx context.Context) (ended func() bool) {

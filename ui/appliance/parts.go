@@ -126,7 +126,7 @@ func (a *Appliance) openCerts(context.Context) (err error) {
 
 func (a *Appliance) openUploads(ctx context.Context) (err error) {
 	a.uploads, err = upload.New(ctx, a.store, a.path(inboxFolder), upload.Options{
-		Base: api.Prefix + "/uploads", Owner: a.uploader, Limits: uploadLimits(a.now().Uploads), Log: a.log, Audit: a.audit, Events: a.events})
+		Base: api.Prefix + "/uploads", Owner: func(r *http.Request) (string, bool) { return a.uploader(r.Context()) }, Limits: uploadLimits(a.now().Uploads), Log: a.log, Audit: a.audit, Events: a.events})
 	if err != nil {
 		return err
 	}
@@ -143,8 +143,8 @@ func uploadLimits(c settings.Uploads) upload.Limits {
 }
 
 // uploader is whose uploads a request means, and whether it may see those of others.
-func (a *Appliance) uploader(r *http.Request) (owner string, admin bool) {
-	s, ok := auth.SubjectOf(r.Context())
+func (a *Appliance) uploader(ctx context.Context) (owner string, admin bool) {
+	s, ok := auth.SubjectOf(ctx)
 	if a.auth == nil || !ok || s.Kind == auth.Local {
 		return "local", true
 	}

@@ -6,6 +6,7 @@ package chores
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -64,6 +65,13 @@ func scrub(ctx context.Context, s *store.Store, r *jobs.Run) (any, error) {
 	if err := r.SetCursor(ctx, true); err != nil {
 		return nil, err
 	}
+	at, err := s.Stats(ctx)
+	if err == nil {
+		err = further(ctx, r, fmt.Sprintf("%d blobs were read", at.Scrub.Blobs))
+	}
+	if err != nil {
+		return nil, err
+	}
 	watching, stop := context.WithCancel(ctx)
 	watched := make(chan struct{})
 	go func() {
@@ -80,6 +88,12 @@ func scrub(ctx context.Context, s *store.Store, r *jobs.Run) (any, error) {
 		return nil, nil
 	}
 	return report, err
+}
+
+// further notes where an attempt begins. When that is another place than before, the
+// job got further, and is begun again however often the appliance ended.
+func further(ctx context.Context, r *jobs.Run, where string) error {
+	return r.Step(ctx, where, func(context.Context) error { return nil })
 }
 
 // watch tells how far a scrub is.

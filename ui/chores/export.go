@@ -3,6 +3,7 @@ package chores
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -66,7 +67,15 @@ func export(ctx context.Context, s *store.Store, folder string, r *jobs.Run) (an
 	}
 	path := ExportFile(folder, r.ID())
 	w := writing{job: r}
-	h, err := bundle.Export(ctx, path, s, g, create, registry.CopyOptions{Jobs: max(1, runtime.NumCPU()-1), Progress: w.event})
+	progress := func(e registry.Event) {
+		if e.Kind == registry.Planned {
+			if err := further(ctx, r, fmt.Sprintf("%d bytes were missing", e.Bytes)); err != nil {
+				r.Log(slog.LevelWarn, "how much is missing is not noted: "+err.Error(), nil)
+			}
+		}
+		w.event(e)
+	}
+	h, err := bundle.Export(ctx, path, s, g, create, registry.CopyOptions{Jobs: max(1, runtime.NumCPU()-1), Progress: progress})
 	if err != nil {
 		return nil, err
 	}

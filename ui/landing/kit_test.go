@@ -251,7 +251,7 @@ func (a *appliance) hasNothing(t testing.TB) {
 func (a *appliance) trusts(t testing.TB, k *trust.PrivateKey, more string) {
 	t.Helper()
 	public := strings.ReplaceAll(strings.TrimSpace(string(k.Key.PEM())), "\n", "\n      ")
-	must(t, a.store.SetTrustPolicy(t.Context(), []byte("version: 1\nkeys:\n  - owner: somebody\n    pem: |\n      "+public+"\n"+more)))
+	must(t, a.store.SetTrustPolicy(t.Context(), []byte("version: 1\nkeys:\n  - owner: somebody\n    pem: |\n      "+public+"\n    channels: ['*']\n"+more)))
 }
 
 func generate(t testing.TB) *trust.PrivateKey {

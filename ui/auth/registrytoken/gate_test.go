@@ -262,19 +262,31 @@ func TestPassesEnd(t *testing.T) {
 // Failed logins at the registry count as elsewhere.
 func TestLimited(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, Options{})
-	s.addUser("ann", auth.Viewer)
-	for range 5 {
-		s.want(401, "GET", Path, basic("ann", "wrong horse battery"))
-	}
-	form := url.Values{"grant_type": {"password"}, "username": {"ann"}, "password": {goodPassword}}.Encode()
-	for _, a := range []reply{
-		s.do("GET", Path, basic("ann", goodPassword), ""), s.do("POST", Path, "", form), s.do("GET", "/v2/", basic("ann", goodPassword), ""),
-	} {
-		if a.StatusCode != 429 || a.Header.Get("Retry-After") != "1" || !strings.Contains(a.body, `"TOOMANYREQUESTS"`) {
-			t.Errorf("%d %v %s", a.StatusCode, a.Header, a.body)
+	synctest.Test(t, func(t *testing.T) {
+		s := newBare(t, Options{})
+		s.addUser("ann", auth.Viewer)
+		do := func(h http.Handler, method, path, authorization, form string) *httptest.ResponseRecorder {
+			r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(form))
+			r.Header.Set("Authorization", authorization)
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			return w
 		}
-	}
+		for range 5 {
+			if a := do(s.gate, "GET", Path, basic("ann", "wrong horse battery"), ""); a.Code != 401 {
+				t.Errorf("%d %s", a.Code, a.Body)
+			}
+		}
+		form := url.Values{"grant_type": {"password"}, "username": {"ann"}, "password": {goodPassword}}.Encode()
+		for _, a := range []*httptest.ResponseRecorder{
+			do(s.gate, "GET", Path, basic("ann", goodPassword), ""), do(s.gate, "POST", Path, "", form), do(s.gate.Wrap(http.NotFoundHandler()), "GET", "/v2/", basic("ann", goodPassword), ""),
+		} {
+			if a.Code != 429 || a.Header().Get("Retry-After") != "1" || !strings.Contains(a.Body.String(), `"TOOMANYREQUESTS"`) {
+				t.Errorf("%d %v %s", a.Code, a.Header(), a.Body)
+			}
+		}
+	})
 }
 
 // A real client pushes, pulls, lists and deletes.
