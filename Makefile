@@ -4,11 +4,11 @@ GOFLAGS += -p=2
 export GOFLAGS
 export CGO_ENABLED = 0
 BUILD    = $(GO) build -trimpath -ldflags='-s -w'
-MODULES  = . test test/bench test/cosign
+MODULES  = . test test/bench test/cosign test/oidc
 LINT     = $(GO) tool -modfile=tools/go.mod golangci-lint
 FUZZTIME ?= 10s
 
-.PHONY: build run test e2e check format lint fuzz bench clean
+.PHONY: build run ui test e2e check format lint fuzz bench clean
 
 build:
 	$(BUILD) -o bin/landfall ./cmd/landfall
@@ -29,6 +29,7 @@ test: build
 e2e: build
 	cd test && LANDFALL_BIN=$(CURDIR)/bin/landfall $(GO) test -count=1 -timeout 20m ./...
 	cd test/cosign && LANDFALL_BIN=$(CURDIR)/bin/landfall $(GO) test -count=1 -timeout 20m ./...
+	cd test/oidc && LANDFALL_BIN=$(CURDIR)/bin/landfall $(GO) test -count=1 -timeout 20m ./...
 
 check: format lint test fuzz
 

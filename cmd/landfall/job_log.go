@@ -17,8 +17,8 @@ func newJobLog() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "log ID",
 		Short: "Print what a job told, and follow one that goes on",
-		Long: "Print what a job told. With -f it is followed to its end, and the exit code is that of the verb that it stands for, like\n" +
-			"3 when a verification refused something. The job goes on when this command ends.",
+		Long: "Print what a job told. With -f it is followed to its end, and one that has failed is an error with the exit code of its\n" +
+			"kind, like 3 when verification refused it. The job goes on when this command ends.",
 		Args: cobra.ExactArgs(1),
 	}
 	flags := addSiteFlags(c)

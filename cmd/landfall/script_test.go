@@ -3,12 +3,19 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"database/sql"
 	"encoding/hex"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -96,12 +103,13 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"flip":     flip,
-			"truncate": truncate,
-			"await":    await,
-			"newer":    newer,
-			"hold":     hold,
-			"sql":      execSQL,
+			"flip":        flip,
+			"truncate":    truncate,
+			"await":       await,
+			"newer":       newer,
+			"hold":        hold,
+			"sql":         execSQL,
+			"certificate": certificate,
 		},
 	})
 }
@@ -199,4 +207,19 @@ func newer(ts *testscript.TestScript, _ bool, args []string) {
 	copy(content[start:], next)
 	content = bytes.Replace(content, []byte(hex.EncodeToString(old[:])), []byte(hex.EncodeToString(sum[:])), 1)
 	ts.Check(os.WriteFile(path, content, 0o644))
+}
+
+// certificate NAME writes cert.pem for a host, signed by itself, and key.pem.
+func certificate(ts *testscript.TestScript, _ bool, args []string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: args[0]}, DNSNames: args,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(100 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	ts.Check(err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: private}} {
+		ts.Check(os.WriteFile(ts.MkAbs(name), pem.EncodeToMemory(block), 0o600))
+	}
 }

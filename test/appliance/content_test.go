@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -140,7 +141,8 @@ func newKey(t *testing.T) key {
 // policy is a trust policy for one key.
 func (k key) policy(t *testing.T) string {
 	t.Helper()
-	return run(t, "sed", "1i version: 1\\nkeys:\\n- owner: build team\\n  pem: |\ns/^/    /", k.public)
+	pem := strings.ReplaceAll(string(must(os.ReadFile(k.public))(t)), "\n", "\n    ")
+	return "version: 1\nkeys:\n- owner: build team\n  channels: ['*']\n  pem: |\n    " + pem + "\n"
 }
 
 // trust puts the policy for a key in force.

@@ -13,11 +13,12 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-// gate is where the bytes of a folder's files pass, on their way in and out. It
+// gate is where the bytes of a folder's files pass, on their way out, or in. It
 // counts them, and can hold them up or be broken.
 type gate struct {
 	dir     string // where programs see the folder
 	backing string // what is really there
+	writes  bool   // what is written passes, instead of what is read
 
 	mu     sync.Mutex // protects the rest
 	passed int64
@@ -25,15 +26,13 @@ type gate struct {
 	broken bool          // all fails from now on
 	change chan struct{} // closed at the next change of these
 	held   chan struct{} // closed when something is held up
-
-	of map[int64]int64 // by MiB of a file: bytes that were read
 }
 
 // newGate mounts a folder with a gate until the test ends.
 func newGate(t *testing.T, dir string) *gate {
 	t.Helper()
 	need(t, "/dev/fuse")
-	g := &gate{dir: dir, backing: t.TempDir(), change: make(chan struct{}), of: map[int64]int64{}}
+	g := &gate{dir: dir, backing: t.TempDir(), change: make(chan struct{})}
 	data := &fs.LoopbackRoot{Path: g.backing}
 	var st syscall.Stat_t
 	if err := syscall.Stat(g.backing, &st); err != nil {
@@ -131,27 +130,6 @@ func (g *gate) count() int64 {
 	return g.passed
 }
 
-// read counts a read of a file.
-func (g *gate) read(offset, n int64) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for at, end := offset, offset+n; at < end; {
-		next := min((at>>20+1)<<20, end)
-		g.of[at>>20] += next - at
-		at = next
-	}
-}
-
-// most is how often the MiB of a file that was read most was read, in MiB.
-func (g *gate) most() (times float64) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, n := range g.of {
-		times = max(times, float64(n)/(1<<20))
-	}
-	return times
-}
-
 // gatedNode is a file or folder behind a gate.
 type gatedNode struct {
 	fs.LoopbackNode
@@ -197,16 +175,19 @@ type gatedFile struct {
 func (f *gatedFile) PassthroughFd() (int, bool) { return 0, false }
 
 func (f *gatedFile) Read(ctx context.Context, buf []byte, offset int64) (fuse.ReadResult, syscall.Errno) {
-	if errno := f.gate.pass(ctx, len(buf)); errno != 0 {
-		return nil, errno
+	if !f.gate.writes {
+		if errno := f.gate.pass(ctx, len(buf)); errno != 0 {
+			return nil, errno
+		}
 	}
-	f.gate.read(offset, int64(len(buf)))
 	return f.LoopbackFile.Read(ctx, buf, offset)
 }
 
 func (f *gatedFile) Write(ctx context.Context, data []byte, offset int64) (uint32, syscall.Errno) {
-	if errno := f.gate.pass(ctx, len(data)); errno != 0 {
-		return 0, errno
+	if f.gate.writes {
+		if errno := f.gate.pass(ctx, len(data)); errno != 0 {
+			return 0, errno
+		}
 	}
 	return f.LoopbackFile.Write(ctx, data, offset)
 }

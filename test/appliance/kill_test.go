@@ -13,14 +13,15 @@ import (
 // log is whole.
 func TestKilledImport(t *testing.T) {
 	t.Parallel()
-	const images, layers, size = 4, 16, 1 << 20
+	const images, layers, size = 4, 512, 32 << 10
 	c := newContent(t, 1, images, layers, size)
+	const group = 2*128*size + 1<<20 // what a kill may cost: blobs are settled by 128, while the next come
 	random := newRandom(t)
 	s := newSite(t)
 	g := newGate(t, t.TempDir())
 	path := g.place(t, c.bundle)
 	device, inode := identify(t, path)
-	held := g.hold(c.bytes/20 + random.Int64N(c.bytes/10))
+	held := g.hold(group + random.Int64N(group/4))
 	id := s.local.startJob("bundles/import", object{"path": path, "device": device, "inode": inode}).ID
 
 	const kills = 5
@@ -35,16 +36,15 @@ func TestKilledImport(t *testing.T) {
 			t.Errorf("names are there before all is: %v", names)
 		}
 		s.kill()
-		held = g.hold(c.bytes/20 + random.Int64N(c.bytes/10))
+		held = g.hold(group + random.Int64N(group/4))
 		if k == kills-1 {
 			g.open()
 		}
 		s.start()
 	}
 	j := s.local.done(id)
-	var did struct{ Total, Moved, Present int64 }
-	did = decode[struct{ Total, Moved, Present int64 }](t, string(j.Result))
-	t.Logf("%s, %s; the file of %d bytes was read %d bytes, no MiB more than %.2f times\n%s", j, j.Result, c.bytes, g.count(), g.most(), s.local.lines(id))
+	did := decode[struct{ Total, Moved, Present int64 }](t, string(j.Result))
+	t.Logf("%s; of %d bytes, %d were read\n%s\n%s", j, c.bytes, g.count(), j.Result, s.local.lines(id))
 	if j.Attempt != kills+1 {
 		t.Errorf("it was begun %d times", j.Attempt)
 	}
@@ -54,8 +54,7 @@ func TestKilledImport(t *testing.T) {
 	if left := c.bytes - did.Moved; left < c.bytes/5 || did.Present == 0 {
 		t.Errorf("the last attempt moved %d bytes of %d again", did.Moved, c.bytes)
 	}
-	// What is in flight at a kill is moved once more: some layers, for each kill.
-	if again := g.count() - c.bytes; again > kills*6*size {
+	if again := g.count() - c.bytes; again > kills*group {
 		t.Errorf("%d bytes were read twice", again)
 	}
 	s.expectOnce(id)

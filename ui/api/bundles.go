@@ -11,7 +11,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 
-	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/ui/chores"
 	"github.com/landfall-dev/landfall/ui/jobs"
 	"github.com/landfall-dev/landfall/ui/landing"
@@ -113,15 +112,18 @@ func (a *API) downloadExport(ctx context.Context, in *JobInput) (*huma.StreamRes
 	}}, nil
 }
 
+// deleteExport also removes what an export that failed or was cancelled has left.
 func (a *API) deleteExport(ctx context.Context, in *JobInput) (*nothing, error) {
-	path, err := a.exportFile(ctx, in.ID)
+	j, err := a.opts.Jobs.Get(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Remove(path); os.IsNotExist(err) {
-		return nil, &notOffered{"has removed this bundle"}
-	} else if err != nil {
-		return nil, registry.DiskError(err)
+	if j.Kind != chores.Export || !j.State.Ended() {
+		return nil, &notOffered{"has no bundle of this job: it is no export, or has not ended"}
 	}
-	return &nothing{}, nil
+	removed, err := chores.RemoveExport(a.opts.Exports, j.ID)
+	if err == nil && !removed {
+		err = &notOffered{"has removed this bundle"}
+	}
+	return &nothing{}, err
 }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -44,21 +43,24 @@ func (a *Audit) List(ctx context.Context, f audit.Filter) ([]audit.Record, error
 
 // Export reads the whole log, with a checkpoint that the site's key has signed.
 func (a *Audit) Export(ctx context.Context, w io.Writer) error {
-	r, err := a.client.stream(ctx, "audit/export", typeStream)
-	if err != nil {
+	return a.export(ctx, func(r io.Reader) error {
+		_, err := io.Copy(w, r)
 		return err
-	}
-	defer r.Close()
-	if _, err = io.Copy(w, r); errors.Is(err, registry.ErrUnreachable) {
-		err = a.cut(ctx, err)
-	}
-	return err
+	})
 }
 
-// cut is why an export broke off: a log that is broken is not signed.
-func (a *Audit) cut(ctx context.Context, err error) error {
-	if _, broken := a.Verify(ctx, nil); errors.Is(broken, registry.ErrDigest) {
-		return broken
+// export reads the log. That it broke off may say that it is broken: such a log is
+// not signed.
+func (a *Audit) export(ctx context.Context, read func(io.Reader) error) error {
+	r, err := a.client.stream(ctx, "audit/export", typeStream)
+	if err == nil {
+		defer r.Close()
+		err = read(r)
+	}
+	if errors.Is(err, registry.ErrUnreachable) {
+		if _, broken := a.Verify(ctx, nil); errors.Is(broken, registry.ErrDigest) {
+			return broken
+		}
 	}
 	return err
 }
@@ -81,16 +83,12 @@ func (a *Audit) Verify(ctx context.Context, against *audit.Checkpoint) (audit.Ve
 }
 
 func (a *Audit) compare(ctx context.Context, c audit.Checkpoint) (audit.Verdict, error) {
-	r, err := a.client.stream(ctx, "audit/export", typeStream)
-	if err != nil {
-		return audit.Verdict{}, err
-	}
-	defer r.Close()
 	entry := &nthLine{n: c.Entries}
-	now, err := audit.VerifyExport(bufio.NewReader(io.TeeReader(r, entry)), c.Site)
-	if errors.Is(err, registry.ErrUnreachable) {
-		err = a.cut(ctx, err)
-	}
+	var now audit.Checkpoint
+	err := a.export(ctx, func(r io.Reader) (err error) {
+		now, err = audit.VerifyExport(io.TeeReader(r, entry), c.Site)
+		return err
+	})
 	if err != nil {
 		return audit.Verdict{}, err
 	}

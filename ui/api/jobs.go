@@ -116,7 +116,11 @@ func (a *API) jobLines(ctx context.Context, in *linesInput) (*answer[jobLines], 
 		lines, err := p.Lines(ctx, in.ID, in.After, in.Limit)
 		return give(newJobLines(j, lines), err)
 	}
-	waiting, cancel := context.WithTimeout(ctx, time.Duration(in.Wait)*time.Second)
+	wait := time.Duration(in.Wait) * time.Second
+	if j.Stuck != nil { // told soon, and not over and over
+		wait = min(wait, time.Second)
+	}
+	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	go func() {
 		select {

@@ -85,8 +85,8 @@ type Appliance struct {
 }
 
 // Open puts an appliance together. Close ends it.
-func Open(ctx context.Context, e *settings.Effective, opts Options) (a *Appliance, err error) {
-	a = &Appliance{opts: opts, log: opts.Log, config: e.Config, ending: make(chan struct{})}
+func Open(ctx context.Context, e *settings.Effective, opts Options) (_ *Appliance, err error) {
+	a := &Appliance{opts: opts, log: opts.Log, config: e.Config, ending: make(chan struct{})}
 	a.log = cmp.Or(a.log, slog.New(slog.DiscardHandler))
 	if a.opts.Console == nil {
 		a.opts.Console = io.Discard

@@ -119,7 +119,13 @@ var (
 // reach learns from the console where the appliance answers, as people do.
 func (s *site) reach(t testing.TB, ended chan error) {
 	t.Helper()
-	for s.plain == "" || s.secure == "" || !strings.Contains(s.console.String(), "fingerprint") {
+	greeted := func() bool {
+		return strings.Contains(s.console.String(), "fingerprint") || strings.Contains(s.console.String(), "open: nobody")
+	}
+	for began := time.Now(); s.plain == "" || s.secure == "" || !greeted(); {
+		if time.Since(began) > time.Minute {
+			t.Fatalf("the appliance does not say where it is: %s", s.console)
+		}
 		select {
 		case <-time.After(2 * time.Millisecond):
 		case err := <-ended:

@@ -2,8 +2,10 @@ package chores
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -39,6 +41,20 @@ type Exported struct {
 // ExportFile is where the bundle of a job is.
 func ExportFile(folder, job string) string { return filepath.Join(folder, job+".bundle") }
 
+// RemoveExport removes the bundle of a job, or what there is of it. It reports
+// whether there was any.
+func RemoveExport(folder, job string) (removed bool, err error) {
+	for _, suffix := range []string{"", ".partial"} {
+		switch e := os.Remove(ExportFile(folder, job) + suffix); {
+		case e == nil:
+			removed = true
+		case !os.IsNotExist(e):
+			err = errors.Join(err, registry.DiskError(e))
+		}
+	}
+	return removed, err
+}
+
 func export(ctx context.Context, s *store.Store, folder string, r *jobs.Run) (any, error) {
 	var a ExportArgs
 	if err := r.Args(&a); err != nil {
@@ -67,15 +83,12 @@ func export(ctx context.Context, s *store.Store, folder string, r *jobs.Run) (an
 	}
 	path := ExportFile(folder, r.ID())
 	w := writing{job: r}
-	progress := func(e registry.Event) {
-		if e.Kind == registry.Planned {
-			if err := further(ctx, r, fmt.Sprintf("%d bytes were missing", e.Bytes)); err != nil {
-				r.Log(slog.LevelWarn, "how much is missing is not noted: "+err.Error(), nil)
-			}
-		}
-		w.event(e)
+	opts := registry.CopyOptions{Jobs: max(1, runtime.NumCPU()-1), Progress: func(e registry.Event) { w.told(ctx, e) }}
+	h, err := bundle.Export(ctx, path, s, g, create, opts)
+	if err != nil && errors.Is(context.Cause(ctx), jobs.ErrCancelled) {
+		_, removeErr := RemoveExport(folder, r.ID())
+		err = errors.Join(err, removeErr)
 	}
-	h, err := bundle.Export(ctx, path, s, g, create, registry.CopyOptions{Jobs: max(1, runtime.NumCPU()-1), Progress: progress})
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +141,15 @@ type writing struct {
 
 	mu sync.Mutex // protects at
 	at jobs.Progress
+}
+
+func (w *writing) told(ctx context.Context, e registry.Event) {
+	if e.Kind == registry.Planned {
+		if err := further(ctx, w.job, fmt.Sprintf("%d bytes were missing", e.Bytes)); err != nil {
+			w.job.Log(slog.LevelWarn, "how much is missing is not noted: "+err.Error(), nil)
+		}
+	}
+	w.event(e)
 }
 
 func (w *writing) event(e registry.Event) {

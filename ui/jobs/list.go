@@ -99,6 +99,11 @@ func (f Filter) query() (string, []any) {
 func (p *Pool) overlay(j Job) Job {
 	if r := p.running(j.ID); r != nil && j.State == Running {
 		j.Progress, j.Heartbeat = r.progress()
+		r.mu.Lock()
+		if e := r.outcome; e != nil && e.state.Ended() {
+			j.State, j.Result, j.Error = e.state, e.result, e.failure
+		}
+		r.mu.Unlock()
 	}
 	if at := p.stuck.Load(); at != nil && !j.State.Ended() {
 		j.Stuck = &at.failure

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/landfall-dev/landfall/registry"
 )
 
 // Run is an attempt at a job, as its code sees it. Its methods may be called from
@@ -30,6 +32,14 @@ type Run struct {
 	meter   meter
 	alive   time.Time // the last sign of life
 	over    bool      // the code has returned
+	outcome *ending   // how, while that cannot be noted
+}
+
+// conclude says how the code ended, as long as that is not in the table yet.
+func (r *Run) conclude(e ending) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.outcome = &e
 }
 
 // isOver reports whether the code has returned.
@@ -144,7 +154,7 @@ func (r *Run) write(ctx context.Context, fn func(context.Context, *sql.Tx) error
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.alive = now
-	return err
+	return registry.DiskError(err)
 }
 
 // held changes the job's row, and is an error when the job is not ours any more.

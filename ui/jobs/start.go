@@ -54,7 +54,36 @@ func (p *Pool) Start(ctx context.Context, kind string, args any, opts StartOptio
 	if err != nil {
 		return Job{}, err
 	}
+	if r := p.running(j.ID); r != nil && r.isOver() { // only its end is not noted yet
+		if err := p.noteEnd(ctx, r); err != nil {
+			return Job{}, err
+		}
+		return p.Start(ctx, kind, args, opts)
+	}
 	return p.overlay(j), nil
+}
+
+// noteEnd has the end of a run noted now that was held up.
+func (p *Pool) noteEnd(ctx context.Context, r *Run) error {
+	changed, end := p.watchers.watch(r.job.ID)
+	defer end()
+	next := changed()
+	select {
+	case r.again <- struct{}{}:
+	default:
+	}
+	if p.running(r.job.ID) == nil {
+		return nil
+	}
+	select {
+	case <-next:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if at := p.stuck.Load(); at != nil {
+		return at.err
+	}
+	return nil
 }
 
 // wanted is the job that a start of the context's actor asks for.

@@ -136,12 +136,13 @@ func TestDatabaseFails(t *testing.T) {
 		s.exec(`CREATE TRIGGER broken BEFORE UPDATE ON jobs BEGIN SELECT RAISE(ABORT, 'broken'); END`)
 		goOn <- struct{}{}
 		time.Sleep(20 * time.Second)
-		if j := s.must(s.Get(t.Context(), id)); j.State != jobs.Running {
+		if j := s.must(s.Get(t.Context(), id)); j.State != jobs.Done || !j.Ended.IsZero() { // it is, and that is not noted
 			t.Errorf("%+v", j)
 		}
 		next := s.do("").ID
 		s.exec(`DROP TRIGGER broken`)
-		if j := s.ended(id); j.State != jobs.Done || len(j.Steps) > 0 {
+		time.Sleep(20 * time.Second)
+		if j := s.ended(id); j.State != jobs.Done || j.Ended.IsZero() || len(j.Steps) > 0 {
 			t.Errorf("%+v", j)
 		}
 		if got := s.messages(id); len(got) != 1 || got[0] != "one" {

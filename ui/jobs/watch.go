@@ -79,20 +79,21 @@ func (p *Pool) Await(ctx context.Context, id string) (Job, error) {
 }
 
 // WaitLines is Lines when there are any, or when the job has ended. Otherwise it
-// waits until there are, or until the job is in another state. Who follows a job to
+// waits until there are, until the job is in another state, or until it is stuck. Who follows a job to
 // its end reads its state before its lines: the last lines come together with the
 // end.
 func (p *Pool) WaitLines(ctx context.Context, id string, after int64, limit int) ([]Line, error) {
 	changed, end := p.watchers.watch(id)
 	defer end()
+	held := p.stuck.Load()
 	for before := State(""); ; {
-		stuck, next := p.stuck.Load(), changed()
+		at, next := p.stuck.Load(), changed()
 		j, err := find(ctx, p.db.Read, id) // first: an end comes together with the last lines
 		if err != nil {
 			return nil, err
 		}
 		lines, err := p.Lines(ctx, id, after, limit)
-		if err != nil || len(lines) > 0 || j.State.Ended() || stuck != nil || before != "" && before != j.State {
+		if err != nil || len(lines) > 0 || j.State.Ended() || at != nil && at != held || before != "" && before != j.State {
 			return lines, err
 		}
 		before = j.State

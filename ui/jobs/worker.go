@@ -173,6 +173,7 @@ func (p *Pool) finish(base, ctx context.Context, r *Run, e ending) {
 			return
 		}
 		p.opts.Log.Error("the end of a job is not noted", "job", r.job.ID, "error", err)
+		r.conclude(e)
 		p.hold(err)
 		if errors.Is(err, errLost) {
 			break

@@ -175,7 +175,7 @@ func TestArchiveComesBack(t *testing.T) {
 	a := newAppliance(t, t.TempDir())
 	content := dockerArchive(t, 3, 5000, "app:1")
 	path := save(t, content)
-	j := a.takenOut(t, path)
+	j := a.takenOut(t, landing.Source{Path: path}, landing.Request{})
 	a.hasNothing(t)
 	must(t, os.WriteFile(path, content, 0o600))
 	a.done(t, j.ID)

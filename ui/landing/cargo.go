@@ -3,6 +3,7 @@ package landing
 import (
 	"archive/tar"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,7 +28,8 @@ type cargo struct {
 	bundle  *bundle.Reader
 	archive *archive.Archive // nil when it is a bundle
 	medium  io.Closer
-	uploads []string // that it is read from
+	uploads []string          // that it is read from, with those of its signatures
+	signed  []json.RawMessage // signatures from files beside it
 }
 
 // Close lets go of the file.

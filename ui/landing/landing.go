@@ -11,6 +11,7 @@ package landing
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -77,6 +78,9 @@ func (r Request) Options() (o bundle.LandOptions, err error) {
 type args struct {
 	Source Source `json:"source"`
 	Bundle string `json:"bundle"` // id of the cargo
+	// Of what was there at the start: the uploads, and the signatures beside a bundle.
+	Uploads []string          `json:"uploads,omitempty"`
+	Signed  []json.RawMessage `json:"signed,omitempty"`
 	Request
 }
 
@@ -159,7 +163,7 @@ func (l *Landing) Start(ctx context.Context, s Source, request Request, idempote
 	if _, err := l.admit(ctx, c, opts); err != nil {
 		return jobs.Job{}, err
 	}
-	j, err := l.pool.Start(ctx, Kind, args{s, c.id, request}, jobs.StartOptions{
+	j, err := l.pool.Start(ctx, Kind, args{s, c.id, c.uploads, c.signed, request}, jobs.StartOptions{
 		IdempotencyKey: idempotencyKey, Exclusive: Kind + " " + c.key, Join: true, Subject: c.id})
 	if err != nil {
 		return jobs.Job{}, err
@@ -176,6 +180,7 @@ func (l *Landing) started(ctx context.Context, s Source, c *cargo, j jobs.Job) e
 		if !j.Joined {
 			_, cancelErr := l.pool.Cancel(ctx, j.ID)
 			err = errors.Join(err, cancelErr)
+			l.release(ctx, c.uploads, j.ID)
 		}
 		return err
 	}
@@ -229,7 +234,7 @@ func (l *Landing) look(ctx context.Context) {
 		if jobs.Decode(j.Args, &a) != nil || a.Source.Path == "" {
 			continue
 		}
-		if c, err := l.open(ctx, a.Source, a.Request, a.Bundle); err == nil {
+		if c, err := l.reopen(ctx, a.Source, a); err == nil {
 			c.Close()
 			if err := l.Returned(ctx, a.Bundle, a.Source); err != nil {
 				l.opts.Log.Error("a landing does not go on", "job", j.ID, "error", err)

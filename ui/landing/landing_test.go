@@ -407,7 +407,7 @@ func TestMediumRemoved(t *testing.T) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	j := a.takenOut(t, path)
+	j := a.takenOut(t, landing.Source{Path: path}, landing.Request{Attach: true})
 	if !strings.Contains(j.Error.Message, "bring any copy of the file, and it goes on") {
 		t.Error(j.Error)
 	}
@@ -421,15 +421,15 @@ func TestMediumRemoved(t *testing.T) {
 }
 
 // takenOut is a landing whose medium is taken out before it begins.
-func (a *appliance) takenOut(t *testing.T, path string) jobs.Job {
+func (a *appliance) takenOut(t *testing.T, s landing.Source, request landing.Request) jobs.Job {
 	t.Helper()
 	for range 2 {
 		if _, err := a.pool.Start(t.Context(), "blocker", nil, jobs.StartOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	j := a.start(t, path, landing.Request{Attach: true})
-	if err := os.Truncate(path, 100); err != nil {
+	j := a.land(t, s, request)
+	if err := os.Truncate(s.Path, 100); err != nil {
 		t.Fatal(err)
 	}
 	close(a.blocked)
@@ -465,7 +465,7 @@ func TestAnyCopyGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := a.takenOut(t, path)
+	j := a.takenOut(t, landing.Source{Path: path}, landing.Request{Attach: true})
 	again := a.start(t, copied, landing.Request{Attach: true})
 	if again.ID != j.ID {
 		t.Errorf("job %s, want %s to go on", again.ID, j.ID)

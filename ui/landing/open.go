@@ -1,12 +1,14 @@
 package landing
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/registry"
@@ -17,9 +19,40 @@ import (
 // maxSignatures is how many files of signatures a source may have.
 const maxSignatures = 16
 
-// open opens cargo where a source says that it is. ErrNotFound when it is not there,
-// or is another one than that of the id.
+// open opens cargo where a source says that it is, with the signatures beside it.
+// ErrNotFound when it is not there, or is another one than that of the id.
 func (l *Landing) open(ctx context.Context, s Source, request Request, id string) (*cargo, error) {
+	c, err := l.openAlone(ctx, s, request, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.sign(ctx, c, s, request); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// reopen opens what a job lands, with the signatures that were beside it when that was
+// started. To a copy that says something else of itself they are of no use.
+func (l *Landing) reopen(ctx context.Context, s Source, a args) (*cargo, error) {
+	c, err := l.openAlone(ctx, s, a.Request, a.Bundle)
+	if err != nil || c.bundle == nil {
+		return c, err
+	}
+	keys, err := l.keys(ctx, a.Request)
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	for _, signature := range a.Signed {
+		_, _ = c.bundle.AddSignatures(bytes.NewReader(signature), keys)
+	}
+	return c, nil
+}
+
+// openAlone opens cargo without what is beside it.
+func (l *Landing) openAlone(ctx context.Context, s Source, request Request, id string) (*cargo, error) {
 	opened, uploads, err := l.openFile(ctx, s, id)
 	if err != nil {
 		return nil, err
@@ -30,13 +63,9 @@ func (l *Landing) open(ctx context.Context, s Source, request Request, id string
 	} else if c, err = readCargo(ctx, opened.(bundle.Medium), request.Name); err != nil {
 		return nil, missingPart(err, len(uploads))
 	}
-	c.uploads = uploads
-	if err = l.sign(ctx, c, s, request); err == nil && id != "" && c.id != id {
-		err = fmt.Errorf("%s: %w: something else is there now", s, registry.ErrNotFound)
-	}
-	if err != nil {
+	if c.uploads = uploads; id != "" && c.id != id {
 		c.Close()
-		return nil, err
+		return nil, fmt.Errorf("%s: %w: something else is there now", s, registry.ErrNotFound)
 	}
 	return c, nil
 }
@@ -179,7 +208,13 @@ func (l *Landing) addSignatures(ctx context.Context, c *cargo, s Source, keys []
 	if !ok {
 		return fmt.Errorf("%w: a bundle, and no signature", registry.ErrInvalid)
 	}
+	before := c.bundle.Signatures()
 	_, err = c.bundle.AddSignatures(io.NewSectionReader(m, 0, m.Size()), keys)
+	for _, s := range c.bundle.Signatures() {
+		if !slices.ContainsFunc(before, func(old trust.Signature) bool { return old.KeyID == s.KeyID && bytes.Equal(old.Raw, s.Raw) }) {
+			c.signed = append(c.signed, s.Bundle)
+		}
+	}
 	c.uploads = append(c.uploads, uploads...)
 	return err
 }

@@ -29,7 +29,7 @@ type run struct {
 // cursor is how far a job is, across restarts.
 type cursor struct {
 	Source  Source    `json:"source"`            // where the cargo was last
-	Uploads []string  `json:"uploads,omitempty"` // that it was read from
+	Uploads []string  `json:"uploads,omitempty"` // that it was read from, at the start or since
 	Done    *Progress `json:"done,omitempty"`    // all is in the store
 }
 
@@ -39,7 +39,7 @@ func (l *Landing) land(ctx context.Context, j *jobs.Run) (any, error) {
 	if err := j.Args(&a); err != nil {
 		return nil, err
 	}
-	r := &run{job: j}
+	r := &run{job: j, cursor: cursor{Uploads: a.Uploads}}
 	if _, err := j.Cursor(&r.cursor); err != nil {
 		return nil, err
 	}
@@ -62,15 +62,15 @@ func (l *Landing) land(ctx context.Context, j *jobs.Run) (any, error) {
 // landOnce brings all into the store, and notes that.
 func (l *Landing) landOnce(ctx context.Context, r *run, a args) error {
 	c, err := l.find(ctx, r, a)
-	if errors.Is(err, registry.ErrUntrusted) { // a signature beside it
-		return err
-	}
 	if err != nil { // it could be read when the job was started
 		return &jobs.Wait{For: waitKey(a.Bundle), Err: errors.Join(errRemoved, err)}
 	}
 	defer c.Close()
-	if err := l.bind(ctx, c.uploads, r.job.ID()); err != nil {
-		r.job.Log(slog.LevelWarn, "the upload is not kept for this job: "+err.Error(), nil)
+	if err := r.job.SetCursor(ctx, r.cursor); err != nil {
+		return err
+	}
+	if err := l.bind(ctx, r.cursor.Uploads, r.job.ID()); err != nil {
+		r.job.Log(slog.LevelWarn, "an upload is not kept for this job: "+err.Error(), nil)
 	}
 	source := r.cursor.Source
 	r.at = Progress{Bundle: a.Bundle, Kind: c.kind, Source: source.String()}
@@ -87,22 +87,29 @@ func (l *Landing) landOnce(ctx context.Context, r *run, a args) error {
 	}
 	done := r.progress()
 	r.cursor.Done = &done
-	return r.job.SetCursor(ctx, r.cursor)
+	if err := r.job.SetCursor(ctx, r.cursor); err != nil { // the names are there: at worst it lands once more
+		r.job.Log(slog.LevelWarn, "that it is done is not noted yet: "+err.Error(), nil)
+	}
+	return nil
 }
 
-// find opens the cargo where it was last, where a copy was offered, or where it was at
-// first, and remembers where that is.
+// find opens the cargo where it is to be at first, where a copy was offered since, or
+// where it was last, and remembers where that is.
 func (l *Landing) find(ctx context.Context, r *run, a args) (*cargo, error) {
 	l.mu.Lock()
 	offered := l.copies[a.Bundle]
 	delete(l.copies, a.Bundle)
 	l.mu.Unlock()
+	places := []Source{a.Source, offered}
+	if last := r.cursor.Source; !last.isZero() {
+		places = []Source{offered, last, a.Source}
+	}
 	var first error
-	for _, s := range []Source{offered, r.cursor.Source, a.Source} {
+	for _, s := range places {
 		if s.isZero() {
 			continue
 		}
-		c, err := l.open(ctx, s, a.Request, a.Bundle)
+		c, err := l.reopen(ctx, s, a)
 		if err == nil {
 			r.cursor.Source = s
 			for _, id := range c.uploads {
@@ -110,10 +117,7 @@ func (l *Landing) find(ctx context.Context, r *run, a args) (*cargo, error) {
 					r.cursor.Uploads = append(r.cursor.Uploads, id)
 				}
 			}
-			if err = r.job.SetCursor(ctx, r.cursor); err != nil {
-				c.Close()
-			}
-			return c, err
+			return c, nil
 		}
 		first = cmp.Or(first, err)
 	}
@@ -122,7 +126,7 @@ func (l *Landing) find(ctx context.Context, r *run, a args) (*cargo, error) {
 
 // readable reports whether a job's cargo is at a source.
 func (l *Landing) readable(ctx context.Context, s Source, a args) bool {
-	c, err := l.open(ctx, s, a.Request, a.Bundle)
+	c, err := l.reopen(ctx, s, a)
 	if err != nil {
 		return false
 	}

@@ -23,12 +23,12 @@ func (l *Landing) bind(ctx context.Context, uploads []string, job string) error 
 }
 
 func (l *Landing) bindAll(ctx context.Context, uploads []string, job string) error {
+	var errs []error
 	for _, id := range uploads {
-		if _, err := l.opts.Uploads.Bind(ctx, id, job); err != nil {
-			return err
-		}
+		_, err := l.opts.Uploads.Bind(ctx, id, job)
+		errs = append(errs, err)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // release lets go of the uploads that a job has: they may be deleted, or land again.
@@ -115,7 +115,7 @@ func (l *Landing) replayed(ctx context.Context, s Source, request Request, idemp
 		if jobs.Decode(j.Args, &a) != nil || !a.Source.equal(s) {
 			continue
 		}
-		a = args{s, a.Bundle, request}
+		a.Source, a.Request = s, request
 		if at, there, err := l.pool.Keyed(ctx, Kind, a, jobs.StartOptions{IdempotencyKey: idempotencyKey, Subject: a.Bundle}); there && err == nil {
 			return at, true
 		}

@@ -134,6 +134,34 @@ func TestDetachedSignature(t *testing.T) {
 	}
 }
 
+// A copy of the bundle that was seen elsewhere does not stand in for what somebody has
+// asked to land, nor take its signature away; it does when that is gone.
+func TestSeenElsewhere(t *testing.T) {
+	t.Parallel()
+	f := registrytest.NewFixture(t)
+	k := generate(t)
+	path := newBundle(t, f, bundle.CreateOptions{})
+	sig, err := bundle.SignDetached(path, k)
+	must(t, err)
+	a := newAppliance(t, t.TempDir())
+	a.trusts(t, k, "")
+	r := open(t, path)
+	id := r.Header().ID
+	r.Close()
+	seen := a.plug(t, "copy.bundle", bytesOf(t, path))
+	must(t, a.landing.Returned(t.Context(), id, seen))
+	s := landing.Source{Upload: a.send(t, "b.bundle", bytesOf(t, path)), Signatures: []string{a.send(t, "b.bundle.sig", sig)}}
+	if done := a.done(t, a.land(t, s, landing.Request{}).ID); done.Source != s.String() {
+		t.Errorf("%+v", done)
+	}
+	a.consumed(t, s.Upload, s.Signatures[0])
+	j := a.takenOut(t, landing.Source{Path: path, Signatures: []string{save(t, sig)}}, landing.Request{})
+	must(t, a.landing.Returned(t.Context(), id, seen))
+	if done := a.done(t, j.ID); done.Source != seen.String() || len(done.Verdict.Signers) != 1 {
+		t.Errorf("%+v", done)
+	}
+}
+
 // What cannot be a signature of a bundle is refused, and says so.
 func TestNoSignature(t *testing.T) {
 	t.Parallel()
