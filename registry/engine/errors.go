@@ -65,7 +65,9 @@ func (e *Engine) classify(w http.ResponseWriter, r *http.Request, k kind, err er
 		return known
 	case errors.As(err, &challenge):
 		challenge.SetHeaders(r, w)
-		return refuse(http.StatusUnauthorized, errcode.ErrorCodeUnauthorized, "authentication required")
+		// Not the code's own message: dockerd reads that as a bare code, which it does
+		// not know as final, and goes on trying to push for most of a minute.
+		return refuse(http.StatusUnauthorized, errcode.ErrorCodeUnauthorized, "authentication required: log in to this registry")
 	case errors.As(err, &offset):
 		return refuse(http.StatusRequestedRangeNotSatisfiable, errcode.ErrorCodeBlobUploadInvalid, "the upload is at byte %d", offset.Size)
 	case errors.As(err, &quota): // not the disk: the operator has decided this

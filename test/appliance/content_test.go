@@ -138,6 +138,12 @@ func newKey(t *testing.T) key {
 	return key{path + ".key", path + ".pub"}
 }
 
+// id names the key.
+func (k key) id(t *testing.T) string {
+	t.Helper()
+	return decode[struct{ ID string }](t, run(t, landfall("key", "show", k.public, "--json")...)).ID
+}
+
 // policy is a trust policy for one key.
 func (k key) policy(t *testing.T) string {
 	t.Helper()

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -86,7 +87,11 @@ func TestReadOnlyStart(t *testing.T) {
 				data = filepath.Join(s.disk.dir, "new")
 			}
 			// The real thing, not a fault: the kernel refuses by itself.
-			if err := syscall.Mount("", s.disk.dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+			err := error(syscall.EBUSY)
+			for errors.Is(err, syscall.EBUSY) { // as long as the kernel closes what was killed
+				err = syscall.Mount("", s.disk.dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 			for _, args := range [][]string{{"serve", "--open", "--listen", "127.0.0.1:0"}, {"bundle", "import", bundleOf(t, newImage("team/ro", "1", 101, 1000))}, {"content", "ls"}} {

@@ -114,9 +114,9 @@ type Options struct {
 	// Uploader is whose uploads the context's subject means, and whether it may see
 	// those of others; nil: everybody sees all.
 	Uploader func(ctx context.Context) (owner string, all bool)
-	Lander  Lander
-	Drives  *drives.Drives
-	Exports string // the folder of bundles that were made
+	Lander   Lander
+	Drives   *drives.Drives
+	Exports  string // the folder of bundles that were made
 	// Mirrors runs mirrors.
 	Mirrors     Mirrorer
 	Auth        *auth.Auth

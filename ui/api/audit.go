@@ -62,7 +62,7 @@ func (a *API) exportAudit(ctx context.Context, _ *nothing) (*huma.StreamResponse
 		w.Header().Set("Content-Disposition", `attachment; filename="audit.jsonl"`)
 		if err := a.opts.Audit.Export(c.Context(), w, key); err != nil {
 			_ = a.problem(c.Context(), err) // logs what is the site's own
-			panic(http.ErrAbortHandler) // without its checkpoint it is none
+			panic(http.ErrAbortHandler)     // without its checkpoint it is none
 		}
 	}}, nil
 }

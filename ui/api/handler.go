@@ -122,11 +122,18 @@ func RightOf(op *huma.Operation) Right {
 	return right
 }
 
+// OtherRightOf is the right that does as well for an operation; Anyone: none does.
+func OtherRightOf(op *huma.Operation) Right {
+	right, _ := op.Extensions[otherKey].(string)
+	return right
+}
+
 // route is an operation to be.
 type route struct {
 	method, path string
 	id           string // of the operation
 	right        Right
+	or           Right // has the same effect; Anyone: nothing else does
 	whole        bool // it tells of all repositories
 	summary      string
 	status       int // of success, when it is not 200 or 204
@@ -158,6 +165,9 @@ func (a *API) operation(r route) huma.Operation {
 	}
 	if r.right != Anyone {
 		op.Extensions[rightKey] = r.right
+		if r.or != Anyone {
+			op.Extensions[otherKey] = r.or
+		}
 		op.Security = []map[string][]string{{"token": {}}, {"session": {}}}
 	}
 	if r.whole {

@@ -3,9 +3,11 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/ui/auth"
 	"github.com/landfall-dev/landfall/ui/certs"
 	"github.com/landfall-dev/landfall/ui/settings"
@@ -44,8 +46,8 @@ func (a *API) settingsRoutes() {
 				return nil, err
 			}
 			s, err := k.Set(ctx, version, in.Body)
-			if stale := (*settings.VersionError)(nil); errors.As(err, &stale) {
-				err = errors.Join(ErrPrecondition, err)
+			if changed := (*settings.VersionError)(nil); errors.As(err, &changed) {
+				err = stale(in.IfMatch, err)
 			}
 			if err != nil {
 				return nil, err
@@ -81,8 +83,19 @@ func (a *API) giveCertificate(warnings []string, err error) (*certificateAnswer,
 	return &certificateAnswer{`"` + s.Version + `"`, s}, nil
 }
 
-// tagged is what stands between the quotes of an entity tag.
+// stale is a conflict as the condition that does not hold, where there is one.
+func stale(ifMatch string, err error) error {
+	if ifMatch == "" || !errors.Is(err, registry.ErrConflict) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrPrecondition, err)
+}
+
+// tagged is what stands between the quotes of an entity tag; empty for any.
 func tagged(etag string) string {
+	if etag == "*" {
+		return ""
+	}
 	if n := len(etag); n > 1 && etag[0] == '"' && etag[n-1] == '"' {
 		return etag[1 : n-1]
 	}
@@ -107,7 +120,8 @@ func (a *API) certRoutes() {
 			if err := offered(a.opts.Certs != nil, "speaks no HTTPS"); err != nil {
 				return nil, err
 			}
-			return a.giveCertificate(a.opts.Certs.SetCustom(ctx, []byte(in.Body.Certificate), []byte(in.Body.Key), tagged(in.IfMatch)))
+			warnings, err := a.opts.Certs.SetCustom(ctx, []byte(in.Body.Certificate), []byte(in.Body.Key), tagged(in.IfMatch))
+			return a.giveCertificate(warnings, stale(in.IfMatch, err))
 		})
 	add(a, route{method: http.MethodDelete, path: "/tls/certificate", id: "remove-certificate", right: auth.SettingsWrite, summary: "Go back to the site's own certificate"},
 		func(ctx context.Context, in *struct {
@@ -116,7 +130,7 @@ func (a *API) certRoutes() {
 			if err := offered(a.opts.Certs != nil, "speaks no HTTPS"); err != nil {
 				return nil, err
 			}
-			return a.giveCertificate(nil, a.opts.Certs.RemoveCustom(ctx, tagged(in.IfMatch)))
+			return a.giveCertificate(nil, stale(in.IfMatch, a.opts.Certs.RemoveCustom(ctx, tagged(in.IfMatch))))
 		})
 	add(a, route{method: http.MethodGet, path: "/tls/ca.pem", id: "get-ca", right: Anyone, summary: "Read the site's authority, for hosts to trust"},
 		func(context.Context, *nothing) (*pemAnswer, error) {

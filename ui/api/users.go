@@ -136,23 +136,23 @@ type renewInput struct {
 // tokenRoutes: who may see and make which tokens is package auth's to say.
 func (a *API) tokenRoutes() {
 	u := a.opts.Auth
-	add(a, route{method: http.MethodGet, path: "/tokens", id: "list-tokens", right: auth.TokensOwn, summary: "List tokens, also those that have ended"},
+	add(a, route{method: http.MethodGet, path: "/tokens", id: "list-tokens", right: auth.TokensOwn, or: auth.TokensWrite, summary: "List tokens, also those that have ended"},
 		func(ctx context.Context, in *tokensInput) (*answer[page[auth.Token]], error) {
 			list, err := u.Tokens(ctx, auth.TokenFilter{Owner: in.Owner, After: in.After, Limit: in.Limit + 1})
 			return give(pageOf(list, in.Limit, func(t auth.Token) string { return t.ID }), err)
 		})
-	add(a, route{method: http.MethodPost, path: "/tokens", id: "create-token", right: auth.TokensOwn, status: http.StatusCreated, summary: "Make a personal token, or a robot"},
+	add(a, route{method: http.MethodPost, path: "/tokens", id: "create-token", right: auth.TokensOwn, or: auth.TokensWrite, status: http.StatusCreated, summary: "Make a personal token, or a robot"},
 		func(ctx context.Context, in *struct{ Body auth.NewToken }) (*answer[toldToken], error) {
 			t, text, err := u.CreateToken(ctx, in.Body)
 			return give(toldToken{t, text}, err)
 		})
-	add(a, route{method: http.MethodGet, path: "/tokens/{id}", id: "get-token", right: auth.TokensOwn, summary: "Read what is known of a token"},
+	add(a, route{method: http.MethodGet, path: "/tokens/{id}", id: "get-token", right: auth.TokensOwn, or: auth.TokensWrite, summary: "Read what is known of a token"},
 		func(ctx context.Context, in *TokenID) (*answer[auth.Token], error) { return give(u.Token(ctx, in.ID)) })
 	add(a, route{method: http.MethodPost, path: "/tokens/{id}/renew", id: "renew-robot", right: auth.TokensWrite, summary: "Give a robot another secret; the one that it had ends"},
 		func(ctx context.Context, in *renewInput) (*answer[toldToken], error) {
 			t, text, err := u.RenewRobot(ctx, in.ID, in.Body.Expires)
 			return give(toldToken{t, text}, err)
 		})
-	add(a, route{method: http.MethodDelete, path: "/tokens/{id}", id: "revoke-token", right: auth.TokensOwn, summary: "End a token at once"},
+	add(a, route{method: http.MethodDelete, path: "/tokens/{id}", id: "revoke-token", right: auth.TokensOwn, or: auth.TokensWrite, summary: "End a token at once"},
 		func(ctx context.Context, in *TokenID) (*nothing, error) { return &nothing{}, u.RevokeToken(ctx, in.ID) })
 }

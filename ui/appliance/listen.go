@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -148,14 +149,34 @@ func (a *Appliance) open(ctx context.Context, at settings.Listen, field string) 
 }
 
 // listenSocket answers commands on this machine; the data folder's lock
-// guarantees that a socket found there is a dead one.
+// guarantees that a socket found there is a dead one. It gets its name when it
+// answers, and nobody else may use it.
 func listenSocket(path string) (net.Listener, error) {
-	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+	begun := path + ".new"
+	if err := os.Remove(begun); err != nil && !os.IsNotExist(err) {
 		return nil, err
 	}
-	l, err := net.Listen("unix", path)
+	l, err := net.Listen("unix", begun)
 	if err != nil {
 		return nil, err
 	}
-	return l, os.Chmod(path, 0o600)
+	l.(*net.UnixListener).SetUnlinkOnClose(false) //nolint:forcetypeassert // that of a unix socket
+	if err := errors.Join(os.Chmod(begun, 0o600), os.Rename(begun, path)); err != nil {
+		return nil, errors.Join(err, l.Close(), os.Remove(begun))
+	}
+	return &socket{Listener: l, path: path}, nil
+}
+
+// socket removes its name when it ends.
+type socket struct {
+	net.Listener
+	path  string
+	close sync.Once
+}
+
+func (s *socket) Close() (err error) {
+	s.close.Do(func() {
+		err = errors.Join(os.Remove(s.path), s.Listener.Close())
+	})
+	return err
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
+	"runtime/debug"
 	"sync/atomic"
 
 	"golang.org/x/crypto/argon2"
@@ -82,7 +83,7 @@ func (h *Hasher) compute(ctx context.Context, p Params, salt []byte, password st
 		h.queued.Add(-1)
 		return nil, ErrBusy
 	}
-	defer h.queued.Add(-1)
+	defer h.leave()
 	select {
 	case h.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -91,6 +92,14 @@ func (h *Hasher) compute(ctx context.Context, p Params, salt []byte, password st
 	defer func() { <-h.slots }()
 	h.computed.Add(1)
 	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, 32), nil
+}
+
+// leave gives back the memory of hashes after the last one. The runtime would keep
+// it for some minutes, and a quiet appliance uses less than that is.
+func (h *Hasher) leave() {
+	if h.queued.Add(-1) == 0 {
+		_ = debug.FreeOSMemory
+	}
 }
 
 // Occupy takes all places until release is called, for tests of who has to wait.

@@ -167,3 +167,16 @@ func BenchmarkHash(b *testing.B) {
 		}
 	}
 }
+
+// What hashes took is given back at once: an appliance whose users have signed in
+// is as small as before. It runs alone, since it measures the whole program.
+func TestGivesBack(t *testing.T) {
+	if _, err := NewHasher(Default).Hash(t.Context(), "correct horse battery"); err != nil {
+		t.Fatal(err)
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	if took := m.HeapInuse + m.HeapIdle - m.HeapReleased; took >= uint64(Default.Memory)<<10 {
+		t.Errorf("%d MiB are kept, as much as a hash takes", took>>20)
+	}
+}

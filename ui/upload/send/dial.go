@@ -57,7 +57,8 @@ func Dial(server, caFile string) (client *http.Client, uploads string, err error
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
 	}
-	return &http.Client{Transport: transport}, base + uploadsPath, nil
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // with what it shows
+	return &http.Client{Transport: transport, CheckRedirect: stay}, base + uploadsPath, nil
 }
 
 // line is a connection that tells when it has broken. A request whose body waits does
