@@ -43,7 +43,7 @@ func TestNewcomer(t *testing.T) {
 	upload := strings.TrimSpace(sent.stdout)
 	events := b.follow("job,content")
 	seen := decode[inspection](t, b.want(200, "POST", "/api/v1/bundles/inspect", object{"upload": upload}).body)
-	if seen.Verdict == nil || len(seen.Verdict.Signers) != 1 || seen.Verdict.Signers[0] != k.id(t) || len(seen.Names) != 1 || seen.Names[0].Change != "new" {
+	if seen.Verdict == nil || len(seen.Verdict.Signers) != 1 || seen.Verdict.Signers[0] != "key "+k.id(t)+" of build team" || len(seen.Names) != 1 || seen.Names[0].Change != "new" {
 		t.Errorf("%+v, %+v", seen, seen.Verdict)
 	}
 	id := b.startJob("bundles/import", object{"upload": upload}).ID
@@ -67,7 +67,7 @@ func TestNewcomer(t *testing.T) {
 // inspection is what the site says of a bundle before it lands.
 type inspection struct {
 	Refused string
-	Verdict *struct{ Signers []string } // ids of keys
+	Verdict *struct{ Signers []string }
 	Names   []struct{ Name, Change string }
 }
 

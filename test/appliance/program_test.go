@@ -119,7 +119,7 @@ func launch(t *testing.T, cmd *exec.Cmd) *daemon {
 	t.Cleanup(func() {
 		d.stop()
 		if said := d.read(); t.Failed() || strings.Contains(said, "panic: ") {
-			t.Errorf("%s:\n%s", strings.Join(cmd.Args, " "), lastLines(said, 1200))
+			t.Errorf("%s:\n%s", strings.Join(cmd.Args, " "), lastLines(said, 15))
 		}
 	})
 	return d

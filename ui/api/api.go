@@ -32,6 +32,7 @@ import (
 	"github.com/landfall-dev/landfall/ui/host"
 	"github.com/landfall-dev/landfall/ui/jobs"
 	"github.com/landfall-dev/landfall/ui/settings"
+	"github.com/landfall-dev/landfall/ui/upload"
 )
 
 // Site is what can be managed: a store, or an appliance through a Client.
@@ -116,6 +117,7 @@ type Options struct {
 	Uploader func(ctx context.Context) (owner string, all bool)
 	Lander   Lander
 	Drives   *drives.Drives
+	Uploads  *upload.Uploads
 	Exports  string // the folder of bundles that were made
 	// Mirrors runs mirrors.
 	Mirrors     Mirrorer

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 
+	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/ui/chores"
 	"github.com/landfall-dev/landfall/ui/jobs"
 	"github.com/landfall-dev/landfall/ui/landing"
@@ -71,6 +73,24 @@ func (a *API) mayRead(ctx context.Context, s landing.Source) error {
 	}
 	if s.Path != "" && !isLocal(ctx) {
 		return errFar
+	}
+	return a.mayUse(ctx, s)
+}
+
+// mayUse refuses uploads of somebody else.
+func (a *API) mayUse(ctx context.Context, s landing.Source) error {
+	if a.opts.Uploads == nil || a.opts.Uploader == nil {
+		return nil
+	}
+	owner, all := a.opts.Uploader(ctx)
+	if s.Upload == "" || all {
+		return nil
+	}
+	for _, id := range append([]string{s.Upload}, s.Signatures...) {
+		// What is not whole, or gone, is for the landing to explain.
+		if f, err := a.opts.Uploads.Whole(ctx, id); err == nil && f.Owner != owner {
+			return fmt.Errorf("upload %s: %w", id, registry.ErrNotFound)
+		}
 	}
 	return nil
 }

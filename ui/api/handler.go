@@ -113,6 +113,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.Serve
 // not for who may pull from some repositories only.
 const (
 	rightKey = "x-landfall-right"
+	otherKey = "x-landfall-or-right" // does as well
 	wholeKey = "x-landfall-whole"
 )
 
@@ -134,7 +135,7 @@ type route struct {
 	id           string // of the operation
 	right        Right
 	or           Right // has the same effect; Anyone: nothing else does
-	whole        bool // it tells of all repositories
+	whole        bool  // it tells of all repositories
 	summary      string
 	status       int // of success, when it is not 200 or 204
 	body         int64

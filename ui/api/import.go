@@ -53,6 +53,9 @@ func (a *API) importBundle(ctx context.Context, in *importInput) (*jobAnswer, er
 			return nil, err
 		}
 	}
+	if err := a.mayUse(ctx, in.Body.Source); err != nil {
+		return nil, err
+	}
 	return jobStarted(a.opts.Lander.Start(ctx, in.Body.Source, in.Body.Request, in.Key))
 }
 

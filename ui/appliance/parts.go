@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -168,7 +167,7 @@ func (a *Appliance) openLanding(context.Context) error {
 }
 
 // openSource opens files on drives.
-func (a *Appliance) openSource(ctx context.Context, s landing.Source, id string) (io.Closer, error) {
+func (a *Appliance) openSource(ctx context.Context, s landing.Source, id string) (bundle.Medium, error) {
 	if a.drives == nil {
 		return nil, fmt.Errorf("%s: %w: this appliance watches no drives", s, registry.ErrNotFound)
 	}

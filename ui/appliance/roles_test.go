@@ -56,6 +56,7 @@ type row struct {
 	method, path string // as the table has them
 	request      string // the path of a request that changes nothing
 	right        string // as the operation says; or what follows
+	or           string // a right that does as well
 	whole        bool
 	rule         rule
 }
@@ -143,6 +144,7 @@ type operation struct {
 		Content map[string]struct{ Schema map[string]any }
 	}
 	Right string `json:"x-landfall-right"`
+	Or    string `json:"x-landfall-or-right"`
 	Whole bool   `json:"x-landfall-whole"`
 
 	method, path string
@@ -184,7 +186,7 @@ func (s *site) rows() (list []row) {
 	s.t.Helper()
 	operations, _ := s.operations()
 	for _, o := range operations {
-		r := row{method: o.method, path: o.path, request: filled(o.path) + "?nosuch=1", right: o.Right, whole: o.Whole}
+		r := row{method: o.method, path: o.path, request: filled(o.path) + "?nosuch=1", right: o.Right, or: o.Or, whole: o.Whole}
 		if r.right == "" {
 			r.rule.anyone = true
 		}
@@ -241,7 +243,7 @@ func (c column) expected(r row) string {
 			return strings.HasPrefix(r.rule.repository, g.Prefix+"/") && slices.Contains(g.Actions, r.rule.action)
 		})
 	default:
-		may = slices.Contains(c.rights, r.right) && (!r.whole || slices.Contains(c.all, auth.Pull))
+		may = (slices.Contains(c.rights, r.right) || r.or != "" && slices.Contains(c.rights, r.or)) && (!r.whole || slices.Contains(c.all, auth.Pull))
 	}
 	if may {
 		return "yes"

@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"sync"
 
-	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/bundle/media"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/ui/events"
@@ -108,7 +107,7 @@ func (d *Drives) look(ctx context.Context, at media.Drive) {
 		if err := d.landing.Returned(ctx, c.Header.Bundle, source); err != nil {
 			d.opts.Log.Error("what waits for a bundle does not go on", "bundle", c.Header.Bundle, "error", err)
 		}
-		if d.opts.Automatic == nil || !d.opts.Automatic() || len(c.Header.Signers) == 0 {
+		if d.opts.Automatic == nil || !d.opts.Automatic() {
 			continue
 		}
 		if err := d.land(ctx, source, c); err != nil && ctx.Err() == nil {
@@ -136,32 +135,28 @@ func (d *Drives) land(ctx context.Context, source landing.Source, c media.Candid
 
 // Open opens a file on a drive or, when that is not there, the bundle of an id on
 // any other. Implements landing.Opener for drives.
-func (d *Drives) Open(ctx context.Context, s landing.Source, id string) (*bundle.Reader, error) {
-	r, err := d.open(ctx, s.Drive, s.File)
+func (d *Drives) Open(ctx context.Context, s landing.Source, id string) (*media.File, error) {
+	f, err := d.open(ctx, s.Drive, s.File)
 	if err == nil || id == "" {
-		return r, err
+		return f, err
 	}
 	for _, at := range d.watcher.Drives() {
 		for _, c := range at.Candidates {
 			if c.Header == nil || c.Header.Bundle != id {
 				continue
 			}
-			if r, otherErr := d.open(ctx, at.ID, c.ID); otherErr == nil {
-				return r, nil
+			if f, otherErr := d.open(ctx, at.ID, c.ID); otherErr == nil {
+				return f, nil
 			}
 		}
 	}
 	return nil, err
 }
 
-func (d *Drives) open(ctx context.Context, drive, file string) (*bundle.Reader, error) {
+func (d *Drives) open(ctx context.Context, drive, file string) (*media.File, error) {
 	f, err := d.watcher.Open(ctx, drive, file, "import")
 	if errors.Is(err, media.ErrRemoved) || errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%w: %w", registry.ErrNotFound, err)
 	}
-	if err != nil {
-		return nil, err
-	}
-	r, err := bundle.OpenMedium(f)
-	return r, f.Explain(err)
+	return f, err
 }

@@ -13,7 +13,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -103,9 +102,9 @@ type Progress struct {
 // PhaseAttached is the phase of a job while hosts can pull from its bundle.
 const PhaseAttached = "attached"
 
-// Opener opens a file on a drive: a bundle.Medium, or a *bundle.Reader of a bundle.
-// ErrNotFound when it is not there now; then the bundle of the id may be elsewhere.
-type Opener func(ctx context.Context, s Source, bundle string) (io.Closer, error)
+// Opener opens a file on a drive. ErrNotFound when it is not there now; then the
+// bundle of the id may be elsewhere.
+type Opener func(ctx context.Context, s Source, id string) (bundle.Medium, error)
 
 // Options of a Landing. The zero value is the default.
 type Options struct {

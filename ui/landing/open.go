@@ -57,10 +57,8 @@ func (l *Landing) openAlone(ctx context.Context, s Source, request Request, id s
 	if err != nil {
 		return nil, err
 	}
-	var c *cargo
-	if r, ok := opened.(*bundle.Reader); ok {
-		c = bundleCargo(r)
-	} else if c, err = readCargo(ctx, opened.(bundle.Medium), request.Name); err != nil {
+	c, err := readCargo(ctx, opened, request.Name)
+	if err != nil {
 		return nil, missingPart(err, len(uploads))
 	}
 	if c.uploads = uploads; id != "" && c.id != id {
@@ -70,9 +68,8 @@ func (l *Landing) openAlone(ctx context.Context, s Source, request Request, id s
 	return c, nil
 }
 
-// openFile opens a file: a bundle.Medium, or a *bundle.Reader when an Opener knows
-// already what it is. It says which uploads it is made of.
-func (l *Landing) openFile(ctx context.Context, s Source, id string) (opened io.Closer, uploads []string, err error) {
+// openFile opens a file, and says which uploads it is made of.
+func (l *Landing) openFile(ctx context.Context, s Source, id string) (opened bundle.Medium, uploads []string, err error) {
 	switch {
 	case s.Path != "":
 		opened, err = openMedium(s.Path, s.Path)
@@ -91,7 +88,7 @@ func (l *Landing) openFile(ctx context.Context, s Source, id string) (opened io.
 
 // openUpload opens an upload; one that is a part of a file that was cut, with the
 // others: they are read as one, where they lie.
-func (l *Landing) openUpload(ctx context.Context, id string) (opened io.Closer, ids []string, err error) {
+func (l *Landing) openUpload(ctx context.Context, id string) (opened bundle.Medium, ids []string, err error) {
 	f, err := l.opts.Uploads.Whole(ctx, id)
 	if err != nil {
 		return nil, nil, err
@@ -136,7 +133,7 @@ func (m *medium) Size() int64  { return m.size }
 func (m *medium) OS() *os.File { return m.file }
 
 // openMedium opens a file of this machine, under a name for messages.
-func openMedium(path, name string) (io.Closer, error) {
+func openMedium(path, name string) (bundle.Medium, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

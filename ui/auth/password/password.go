@@ -98,7 +98,7 @@ func (h *Hasher) compute(ctx context.Context, p Params, salt []byte, password st
 // it for some minutes, and a quiet appliance uses less than that is.
 func (h *Hasher) leave() {
 	if h.queued.Add(-1) == 0 {
-		_ = debug.FreeOSMemory
+		debug.FreeOSMemory()
 	}
 }
 
