@@ -200,6 +200,7 @@ func TestLandsByItself(t *testing.T) {
 	}
 	j := events.job("a landing ends", func(j job) bool { return j.Kind == "import" && j.ended() })
 	t.Logf("%s\n%s", j, s.local.lines(j.ID))
+	t.Log(s.read())
 	// What is looked at comes in order; another landing proves that all was.
 	s.local.want(403, "POST", "/api/v1/bundles/import", d.source(t, "not signed.bundle"))
 	if got := s.local.names(); !slices.Equal(got, good.names) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/bundle/media"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/attach"

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"reflect"
 	"sync"
 
 	"github.com/landfall-dev/landfall/bundle/media"
@@ -38,6 +39,9 @@ type Drives struct {
 	landing *landing.Landing
 	jobs    *jobs.Pool
 	arrived chan media.Drive // what is to be looked at, in order
+
+	mu     sync.Mutex                   // protects looked
+	looked map[string][]media.Candidate // what was looked at last, by drive
 }
 
 // New makes Drives, which do nothing before Keep. SetLanding has to be called before that.
@@ -45,7 +49,7 @@ func New(p *jobs.Pool, opts Options) *Drives {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Drives{opts: opts, jobs: p, arrived: make(chan media.Drive, 64)}
+	d := &Drives{opts: opts, jobs: p, arrived: make(chan media.Drive, 64), looked: map[string][]media.Candidate{}}
 	opts.Watch.Tell, opts.Watch.Log = d.tell, opts.Log
 	d.watcher = media.New(opts.Watch)
 	return d
@@ -72,8 +76,13 @@ func (d *Drives) Keep(ctx context.Context) {
 // List are the drives that are there.
 func (d *Drives) List() []media.Drive { return d.watcher.Drives() }
 
-// Rescan looks through all drives again.
-func (d *Drives) Rescan() { d.watcher.Rescan() }
+// Rescan looks through all drives again, and decides anew about what is on them.
+func (d *Drives) Rescan() {
+	d.watcher.Rescan()
+	for _, at := range d.watcher.Drives() {
+		d.queue(at)
+	}
+}
 
 // Eject lets go of a drive; see media.Watcher.
 func (d *Drives) Eject(ctx context.Context, id string) error { return d.watcher.Eject(ctx, id) }
@@ -86,14 +95,39 @@ func (d *Drives) tell(e media.Event) {
 		d.opts.Log.Warn(e.Finding)
 	case e.Drive == nil:
 	case e.Kind == media.Arrived || e.Kind == media.Changed:
-		d.opts.Log.Info("drive", "event", e.Kind, "drive", e.Drive.ID, "state", e.Drive.State, "candidates", len(e.Drive.Candidates))
-		select {
-		case d.arrived <- *e.Drive:
-		default:
-			d.opts.Log.Warn("more drives arrive than can be looked at; ask for a rescan", "drive", e.Drive.ID)
+		if d.news(e) {
+			d.opts.Log.Info("drive", "event", e.Kind, "drive", e.Drive.ID, "state", e.Drive.State, "candidates", len(e.Drive.Candidates))
+			d.queue(*e.Drive)
 		}
+	case e.Kind == media.Removed:
+		d.forget(e.Drive.ID)
+		fallthrough
 	default:
 		d.opts.Log.Info("drive", "event", e.Kind, "drive", e.Drive.ID)
+	}
+}
+
+// news reports whether an event is about other candidates than those that were
+// looked at. Most are about who reads them, and looking is reading.
+func (d *Drives) news(e media.Event) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before, ok := d.looked[e.Drive.ID]
+	d.looked[e.Drive.ID] = e.Drive.Candidates
+	return !ok || e.Kind == media.Arrived || !reflect.DeepEqual(before, e.Drive.Candidates)
+}
+
+func (d *Drives) forget(drive string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.looked, drive)
+}
+
+func (d *Drives) queue(at media.Drive) {
+	select {
+	case d.arrived <- at:
+	default:
+		d.opts.Log.Warn("more drives arrive than can be looked at; ask for a rescan", "drive", at.ID)
 	}
 }
 

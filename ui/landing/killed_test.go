@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/registry/attach"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/ui/events"
@@ -129,7 +130,7 @@ func (m mortal) ReadAt(p []byte, offset int64) (int, error) {
 	return m.File.ReadAt(p, offset)
 }
 
-func openMortal(_ context.Context, s landing.Source, _ string) (io.Closer, error) {
+func openMortal(_ context.Context, s landing.Source, _ string) (bundle.Medium, error) {
 	f, err := os.Open(filepath.Join(os.Getenv(helperFolder), "drive", s.File))
 	if err != nil {
 		return nil, err

@@ -21,6 +21,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"go.uber.org/goleak"
 
+	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/trust"
 	"github.com/landfall-dev/landfall/ui/jobs"
@@ -203,7 +204,7 @@ type driveFile struct {
 func (d driveFile) Size() int64  { return d.size }
 func (d driveFile) OS() *os.File { return d.File }
 
-func (a *appliance) openOnDrive(_ context.Context, s landing.Source, _ string) (io.Closer, error) {
+func (a *appliance) openOnDrive(_ context.Context, s landing.Source, _ string) (bundle.Medium, error) {
 	f, err := os.Open(filepath.Join(a.drive, s.File))
 	if err != nil {
 		return nil, err
