@@ -144,20 +144,24 @@ func (k key) id(t *testing.T) string {
 	return decode[struct{ ID string }](t, run(t, landfall("key", "show", k.public, "--json")...)).ID
 }
 
-// policy is a trust policy for one key.
-func (k key) policy(t *testing.T) string {
+// policy is a trust policy for some keys.
+func policy(t *testing.T, keys ...key) string {
 	t.Helper()
-	pem := strings.ReplaceAll(string(must(os.ReadFile(k.public))(t)), "\n", "\n    ")
-	return "version: 1\nkeys:\n- owner: build team\n  channels: ['*']\n  pem: |\n    " + pem + "\n"
+	text := "version: 1\nkeys:\n"
+	for i, k := range keys {
+		pem := strings.ReplaceAll(string(must(os.ReadFile(k.public))(t)), "\n", "\n    ")
+		text += fmt.Sprintf("- owner: %s\n  channels: ['*']\n  pem: |\n    %s\n", []string{"build team", "partner"}[i], pem)
+	}
+	return text
 }
 
-// trust puts the policy for a key in force.
-func (s *site) trust(k key) {
+// trust puts the policy for some keys in force.
+func (s *site) trust(keys ...key) {
 	s.t.Helper()
-	s.local.want(200, "PUT", "/api/v1/trust/policy", object{"text": k.policy(s.t)})
+	s.local.want(200, "PUT", "/api/v1/trust/policy", object{"text": policy(s.t, keys...)})
 }
 
-// contentOf is what has to be at a site whose bundle was made of some images.
+// content is what has to be at a site that some bundle came to.
 type content struct {
 	bundle string
 	names  []string // "name digest", ascending

@@ -200,7 +200,6 @@ func TestLandsByItself(t *testing.T) {
 	}
 	j := events.job("a landing ends", func(j job) bool { return j.Kind == "import" && j.ended() })
 	t.Logf("%s\n%s", j, s.local.lines(j.ID))
-	t.Log(s.read())
 	// What is looked at comes in order; another landing proves that all was.
 	s.local.want(403, "POST", "/api/v1/bundles/import", d.source(t, "not signed.bundle"))
 	if got := s.local.names(); !slices.Equal(got, good.names) {
@@ -209,7 +208,13 @@ func TestLandsByItself(t *testing.T) {
 	if list := get[page[job]](s.local, "bundles/imports"); len(list.Items) != 1 {
 		t.Errorf("landings: %v", list.Items)
 	}
+	// Who is trusted later, is when somebody asks to look again.
+	s.trust(k, stranger)
 	s.local.want(204, "POST", "/api/v1/bundles/drives/rescan", nil)
+	events.job("another landing ends", func(other job) bool { return other.Kind == "import" && other.ID != j.ID && other.ended() })
+	if got, want := s.local.names(), slices.Concat(good.names, bad.names); !slices.Equal(got, want) {
+		t.Errorf("names %v, want %v", got, want)
+	}
 }
 
 // A drive that somebody has made to do harm does none: links, devices and pipes are

@@ -112,7 +112,7 @@ func (s *site) becomesAdministrator() {
 func (s *site) trustsAs(b *caller, k key) {
 	s.t.Helper()
 	tag := b.want(200, "GET", "/api/v1/trust/policy", nil).header.Get("ETag")
-	after := b.want(200, "PUT", "/api/v1/trust/policy", object{"text": k.policy(s.t)}, "If-Match", tag).header.Get("ETag")
+	after := b.want(200, "PUT", "/api/v1/trust/policy", object{"text": policy(s.t, k)}, "If-Match", tag).header.Get("ETag")
 	if got := b.do("PUT", "/api/v1/trust/policy", object{"text": ""}, "If-Match", tag); got.status != 412 {
 		s.t.Errorf("over somebody else's change: %d %s", got.status, got.body)
 	}
