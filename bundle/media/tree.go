@@ -2,11 +2,14 @@ package media
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/landfall-dev/landfall/bundle/media/extent"
 	"github.com/landfall-dev/landfall/bundle/media/fat"
@@ -126,10 +129,16 @@ func reopen(f *os.File) (again *os.File, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if controlErr := conn.Control(func(fd uintptr) {
-		again, err = os.Open(fmt.Sprintf("/proc/self/fd/%d", fd))
+	var fd int
+	if controlErr := conn.Control(func(held uintptr) {
+		for err = unix.EINTR; errors.Is(err, unix.EINTR); {
+			fd, err = unix.Open(fmt.Sprintf("/proc/self/fd/%d", held), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		}
 	}); controlErr != nil {
 		return nil, controlErr
 	}
-	return again, err
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: Printable(f.Name()), Err: err}
+	}
+	return os.NewFile(uintptr(fd), Printable(f.Name())), nil // it is named in errors
 }

@@ -22,3 +22,6 @@ func (a *Appliance) Jobs() *jobs.Pool { return a.jobs }
 
 // Events are where a test can say that something happened.
 func (a *Appliance) Events() *events.Bus { return a.events }
+
+// Reload is what a service manager, or SIGHUP, asks for.
+func (a *Appliance) Reload(ctx context.Context) error { return a.reload(ctx) }

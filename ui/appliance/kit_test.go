@@ -40,6 +40,7 @@ type site struct {
 
 	appliance    *appliance.Appliance
 	console, log *buffer
+	level        *slog.LevelVar
 	stop         func() error // once; what Run and Close say
 }
 
@@ -49,35 +50,36 @@ type siteOptions struct {
 	dir    string              // of another site that has ended; empty for a new one
 	flags  map[string][]string // besides the addresses
 	env    []string
-	reload func() (*settings.Effective, error)
-	before func(a *appliance.Appliance) // it runs
+	load   func() (*settings.Effective, error) // instead of flags and env; also for a reload
+	before func(a *appliance.Appliance)        // it runs
 }
 
 // effective is the configuration of a site in a folder.
-func effective(t testing.TB, dir string, flags map[string][]string, env ...string) *settings.Effective {
-	t.Helper()
+func effective(dir string, flags map[string][]string, env ...string) (*settings.Effective, error) {
 	all := map[string][]string{"data": {dir}, "listen": {"http://127.0.0.1:0", "https://127.0.0.1:0"}, "log-level": {"debug"}, "log-requests": {"true"}}
 	maps.Copy(all, flags)
-	e, err := settings.Load(settings.Sources{Flags: all, Env: append([]string{"LANDFALL_MEDIA_WATCH=false"}, env...)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
+	return settings.Load(settings.Sources{Flags: all, Env: append([]string{"LANDFALL_MEDIA_WATCH=false"}, env...)})
 }
 
 // start runs an appliance until the test ends.
 func start(t testing.TB, opts siteOptions) *site {
 	t.Helper()
-	s := &site{t: t, opts: opts, dir: opts.dir, console: &buffer{}, log: &buffer{}}
+	s := &site{t: t, opts: opts, dir: opts.dir, console: &buffer{}, log: &buffer{}, level: &slog.LevelVar{}}
 	if s.dir == "" {
 		s.dir = t.TempDir()
 	}
-	e := effective(t, s.dir, opts.flags, opts.env...)
-	ring, level := diagnostics.NewRing(0), &slog.LevelVar{}
+	load := opts.load
+	if load == nil {
+		load = func() (*settings.Effective, error) { return effective(s.dir, opts.flags, opts.env...) }
+	}
+	e, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, level := diagnostics.NewRing(0), s.level
 	level.Set(e.Config.Log.Level)
 	log := observe.NewLog(io.MultiWriter(s.log, ring), observe.LogOptions{Level: level})
-	var err error
-	if s.appliance, err = appliance.Open(t.Context(), e, appliance.Options{Version: "test", Log: log, Level: level, Ring: ring, Console: s.console, Reload: opts.reload}); err != nil {
+	if s.appliance, err = appliance.Open(t.Context(), e, appliance.Options{Version: "test", Log: log, Level: level, Ring: ring, Console: s.console, Reload: load}); err != nil {
 		t.Fatal(err)
 	}
 	if opts.before != nil {

@@ -174,7 +174,7 @@ func TestOthersUploads(t *testing.T) {
 		{theirs, "PATCH", path, "abc", 404, bytes},
 		{theirs, "DELETE", path, "", 404, tus},
 		{theirs, "GET", "/api/v1/uploads?all=true", "", 403, nil},
-		{theirs, "POST", "/api/v1/uploads", "", 404, append([]string{"Upload-Concat", "final;" + path}, tus...)},
+		{theirs, "POST", "/api/v1/uploads", "", 400, append([]string{"Upload-Concat", "final;" + path}, tus...)},
 		{theirs, "POST", "/api/v1/bundles/inspect", `{"upload":"` + whole + `"}`, 404, nil},
 		{theirs, "POST", "/api/v1/bundles/verify", `{"upload":"` + whole + `"}`, 404, nil},
 		{theirs, "POST", "/api/v1/bundles/import", `{"upload":"` + whole + `"}`, 404, nil},

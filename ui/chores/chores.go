@@ -87,6 +87,9 @@ func scrub(ctx context.Context, s *store.Store, r *jobs.Run) (any, error) {
 		r.Log(slog.LevelInfo, "another scrub goes on from here", nil)
 		return nil, nil
 	}
+	if err == nil {
+		r.Report(jobs.Progress{Phase: "reading", Bytes: report.Bytes, TotalBytes: report.Bytes, Items: report.Blobs})
+	}
 	return report, err
 }
 

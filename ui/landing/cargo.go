@@ -28,6 +28,7 @@ type cargo struct {
 	bundle  *bundle.Reader
 	archive *archive.Archive // nil when it is a bundle
 	medium  io.Closer
+	explain func(error) error // tells a medium that was removed from one that is bad; nil: nobody can
 	uploads []string          // that it is read from, with those of its signatures
 	signed  []json.RawMessage // signatures from files beside it
 }

@@ -61,6 +61,9 @@ func (l *Landing) openAlone(ctx context.Context, s Source, request Request, id s
 	if err != nil {
 		return nil, missingPart(err, len(uploads))
 	}
+	if m, ok := opened.(interface{ Explain(err error) error }); ok {
+		c.explain = m.Explain
+	}
 	if c.uploads = uploads; id != "" && c.id != id {
 		c.Close()
 		return nil, fmt.Errorf("%s: %w: something else is there now", s, registry.ErrNotFound)

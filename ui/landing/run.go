@@ -76,6 +76,9 @@ func (l *Landing) landOnce(ctx context.Context, r *run, a args) error {
 	r.at = Progress{Bundle: a.Bundle, Kind: c.kind, Source: source.String()}
 	r.job.Log(slog.LevelInfo, "lands from "+source.String(), nil)
 	err = l.bring(ctx, r, c, a.Request)
+	if err != nil && ctx.Err() == nil && c.explain != nil {
+		err = c.explain(err) // a drive fails before it is told of that it is gone
+	}
 	if err != nil && ctx.Err() == nil && !l.readable(ctx, source, a) {
 		return &jobs.Wait{For: waitKey(a.Bundle), Err: errors.Join(errRemoved, err)}
 	}
