@@ -282,6 +282,7 @@ func TestVFAT(t *testing.T) {
 	fs := vfat(t, map[string][]byte{"a long name for a site.bundle": read(t, path), "other.txt": random(5000)})
 	disk := newImage(t, 200<<20)
 	run(t, "sh", "-c", `printf '2048,262144,c\n,4096,83\n' | sfdisk -q "$0" && dd if="$1" of="$0" bs=1M seek=1 conv=notrunc status=none`, disk, fs)
+	needPartitions(t, disk)
 	s, other := newSlot(t), newSlot(t)
 	o := s.onlyEvents()
 	o.Devices = []string{s.name, other.name}

@@ -88,6 +88,17 @@ func (s *slot) insert(image string, readOnly bool) {
 	}
 }
 
+// needPartitions skips a test where the kernel reads no partition tables, which no
+// package brings.
+func needPartitions(t *testing.T, disk string) {
+	t.Helper()
+	s := newSlot(t)
+	s.insert(copyOf(t, disk), true)
+	if _, err := os.Stat(filepath.Join("/sys/block", s.name, s.name+"p1")); err != nil {
+		t.Skip("the kernel reads no partition tables")
+	}
+}
+
 // configure opens the device only for as long as it takes: as long as it is open,
 // what was in it before stays.
 func (s *slot) configure(c *unix.LoopConfig) (err error) {

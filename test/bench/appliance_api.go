@@ -263,13 +263,13 @@ func (m *managed) events() figure {
 	var came, missed int64
 	var delays []latencies
 	for _, v := range m.beside {
-		first, last := v.heard.Streams[0].First, v.heard.Streams[0].Last
+		last := int64(0)
 		for _, s := range v.heard.Streams {
-			first, last = min(first, s.First), max(last, s.Last)
+			last = max(last, s.Last)
 		}
-		for _, s := range v.heard.Streams {
+		for _, s := range v.heard.Streams { // each since it came
 			came += s.Count
-			missed += last - first + 1 - s.Count + s.Resets
+			missed += last - s.First + 1 - s.Count + s.Resets
 		}
 		delays = append(delays, v.heard.Delays)
 	}

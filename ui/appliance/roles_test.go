@@ -143,6 +143,9 @@ type operation struct {
 	RequestBody *struct {
 		Content map[string]struct{ Schema map[string]any }
 	}
+	Responses map[string]struct {
+		Content map[string]struct{ Schema map[string]any }
+	}
 	Right string `json:"x-landfall-right"`
 	Or    string `json:"x-landfall-or-right"`
 	Whole bool   `json:"x-landfall-whole"`

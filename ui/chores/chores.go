@@ -105,7 +105,7 @@ func watch(ctx context.Context, s *store.Store, r *jobs.Run) {
 	defer tick.Stop()
 	for {
 		if at, err := s.Stats(ctx); err == nil {
-			r.Report(jobs.Progress{Phase: "reading", Bytes: at.Scrub.Bytes, TotalBytes: at.Scrub.TotalBytes, Items: int64(at.Scrub.Blobs)})
+			r.Report(jobs.Progress{Phase: "reading", Bytes: at.Scrub.Bytes, TotalBytes: at.Scrub.TotalBytes, Items: at.Scrub.Blobs})
 		}
 		select {
 		case <-tick.C:

@@ -24,6 +24,7 @@ type cargo struct {
 	kind    upload.Kind
 	id      string
 	key     string // tells landings apart
+	name    string // of the file, for people
 	size    int64  // bytes of the file
 	bundle  *bundle.Reader
 	archive *archive.Archive // nil when it is a bundle

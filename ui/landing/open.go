@@ -61,6 +61,7 @@ func (l *Landing) openAlone(ctx context.Context, s Source, request Request, id s
 	if err != nil {
 		return nil, missingPart(err, len(uploads))
 	}
+	c.name = opened.Name()
 	if m, ok := opened.(interface{ Explain(err error) error }); ok {
 		c.explain = m.Explain
 	}
@@ -199,15 +200,11 @@ func (l *Landing) keys(ctx context.Context, request Request) ([]trust.Key, error
 }
 
 func (l *Landing) addSignatures(ctx context.Context, c *cargo, s Source, keys []trust.Key) error {
-	opened, uploads, err := l.openFile(ctx, s, "")
+	m, uploads, err := l.openFile(ctx, s, "")
 	if err != nil {
 		return err
 	}
-	defer opened.Close()
-	m, ok := opened.(bundle.Medium)
-	if !ok {
-		return fmt.Errorf("%w: a bundle, and no signature", registry.ErrInvalid)
-	}
+	defer m.Close()
 	before := c.bundle.Signatures()
 	_, err = c.bundle.AddSignatures(io.NewSectionReader(m, 0, m.Size()), keys)
 	for _, s := range c.bundle.Signatures() {

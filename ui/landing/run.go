@@ -73,8 +73,12 @@ func (l *Landing) landOnce(ctx context.Context, r *run, a args) error {
 		r.job.Log(slog.LevelWarn, "an upload is not kept for this job: "+err.Error(), nil)
 	}
 	source := r.cursor.Source
-	r.at = Progress{Bundle: a.Bundle, Kind: c.kind, Source: source.String()}
-	r.job.Log(slog.LevelInfo, "lands from "+source.String(), nil)
+	from := source.String()
+	if source.Drive != "" { // whose files have ids
+		from = c.name + " on drive " + source.Drive
+	}
+	r.at = Progress{Bundle: a.Bundle, Kind: c.kind, Source: from}
+	r.job.Log(slog.LevelInfo, "lands from "+from, nil)
 	err = l.bring(ctx, r, c, a.Request)
 	if err != nil && ctx.Err() == nil && c.explain != nil {
 		err = c.explain(err) // a drive fails before it is told of that it is gone
