@@ -44,6 +44,7 @@ func runIsolated() int {
 		err = cmd.Wait()
 	}
 	dropMounts()
+	dropLoops()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return max(exit.ExitCode(), 1)
 	}
@@ -65,6 +66,22 @@ func dropMounts() {
 		}
 	}
 }
+
+// dropLoops removes the loop devices that tests that were ended have made.
+func dropLoops() {
+	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
+	if err != nil {
+		return
+	}
+	defer control.Close()
+	for _, name := range loopDevices() {
+		number, _ := strconv.Atoi(strings.TrimPrefix(name, "loop"))
+		_ = retry(func() error { return unix.IoctlSetInt(int(control.Fd()), unix.LOOP_CTL_REMOVE, number) })
+	}
+}
+
+// loopsFile is where slots note which loop devices they have made.
+func loopsFile() string { return filepath.Join(os.Getenv("TMPDIR"), "loops") }
 
 // furnish gives the namespaces loopback, their own /proc and /run, system folders
 // that forget what is written to them, and a name for the upstream. The function
@@ -89,10 +106,10 @@ func furnish() (left func() int, err error) {
 	if out, e := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); e != nil {
 		err = errors.Join(err, fmt.Errorf("ip link set lo up (apt-get install iproute2): %w %s", e, out))
 	}
-	mounts, loops := mountPoints("/proc/self/mountinfo"), loopDevices()
+	mounts := mountPoints("/proc/self/mountinfo")
 	return func() int {
 		return max(reportLeft("process", processes(), nil), reportLeft("mount", mountPoints("/proc/self/mountinfo"), mounts),
-			reportLeft("loop device", loopDevices(), loops))
+			reportLeft("loop device", loopDevices(), nil))
 	}, err
 }
 
@@ -131,11 +148,10 @@ func mountPoints(file string) (list []string) {
 	return list
 }
 
-// loopDevices are those that this run's slots have made.
+// loopDevices are those that this run's slots have made, and that are there.
 func loopDevices() (list []string) {
-	slots.mu.Lock()
-	defer slots.mu.Unlock()
-	for name := range slots.made {
+	content, _ := os.ReadFile(loopsFile())
+	for _, name := range strings.Fields(string(content)) {
 		if _, err := os.Stat("/sys/class/block/" + name); err == nil {
 			list = append(list, name)
 		}

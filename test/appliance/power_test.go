@@ -111,7 +111,7 @@ func TestPowerAtIdentities(t *testing.T) {
 		for n := range 3 {
 			all.Go(func() { h.change(s.local, fmt.Sprintf("%d-%d", k, n), rand.New(rand.NewPCG(random.Uint64(), 0))) })
 		}
-		s.killAfter(time.Duration(50+random.IntN(400)) * time.Millisecond)
+		s.killAfter(time.Duration(100+random.IntN(400)) * time.Millisecond)
 		all.Wait()
 		s.start()
 		h.compare(t, s)
@@ -135,7 +135,7 @@ func (h *hammer) change(c *caller, prefix string, random *rand.Rand) {
 	for n := 0; ; n++ {
 		name, path := fmt.Sprintf("x%s-%d", prefix, n), "/api/v1/tokens"
 		body := object{"name": name, "role": "viewer"}
-		if n%4 == 0 {
+		if n%8 == 4 {
 			path, body["password"] = "/api/v1/users", password
 		}
 		h.mu.Lock()

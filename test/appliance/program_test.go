@@ -148,10 +148,16 @@ func (d *daemon) await(ready func(said string) bool) {
 func (d *daemon) stop() int {
 	d.t.Helper()
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)
+	return d.wait()
+}
+
+// wait waits for the end of a program that was asked for it; twice would be at once.
+func (d *daemon) wait() int {
+	d.t.Helper()
 	select {
 	case <-d.done:
 	case <-time.After(patience):
-		d.t.Errorf("%s did not end after SIGTERM", d.cmd.Path)
+		d.t.Errorf("%s does not end", d.cmd.Path)
 		d.kill()
 	}
 	return d.cmd.ProcessState.ExitCode()

@@ -5,18 +5,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// slots are the names of all that were made.
-var slots struct {
-	mu   sync.Mutex // protects made
-	made map[string]bool
-}
 
 // slot is a loop device of a test's own, where a drive can be put in and pulled
 // out.
@@ -39,12 +32,9 @@ func newSlot(t *testing.T) *slot {
 			continue
 		}
 		s := &slot{t: t, number: n, name: fmt.Sprint("loop", n)}
-		slots.mu.Lock()
-		defer slots.mu.Unlock()
-		if slots.made == nil {
-			slots.made = map[string]bool{}
-		}
-		slots.made[s.name] = true
+		notes := must(os.OpenFile(loopsFile(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600))(t)
+		fmt.Fprintln(notes, s.name)
+		notes.Close()
 		t.Cleanup(s.remove)
 		return s
 	}

@@ -195,7 +195,8 @@ func (d *demo) farewell(data, bundle string, pushed images) {
 	say("All digests are equal. The site serves at http://%s until you press Ctrl-C.", d.listen)
 	say("To try next, in another terminal:")
 	for _, line := range []string{
-		"curl http://" + d.listen + "/                          what it holds",
+		"curl http://" + d.listen + "/api/v1/openapi.json       what can be managed, and how",
+		d.binaries[""] + " user add ada --role admin --data " + data,
 		d.binaries[""] + " content ls --data " + data,
 		d.binaries[""] + " content show --data " + data + " " + d.upstream + "/" + pushed[0].path,
 		d.binaries[""] + " bundle inspect " + bundle,

@@ -40,7 +40,7 @@ func (a *API) auditRoutes() {
 				Since: in.Since, Until: in.Until, Before: in.Before, Limit: in.Limit + 1})
 			return give(pageOf(list, in.Limit, func(r audit.Record) string { return strconv.FormatInt(r.ID, 10) }), err)
 		})
-	add(a, route{method: http.MethodGet, path: "/audit/export", id: "export-audit", right: auth.AuditRead, summary: "Read the whole log as JSON lines, with a signed checkpoint"}, a.exportAudit)
+	add(a, route{method: http.MethodGet, path: "/audit/export", id: "export-audit", right: auth.AuditRead, media: typeStream, summary: "Read the whole log as JSON lines, with a signed checkpoint"}, a.exportAudit)
 	add(a, route{method: http.MethodPost, path: "/audit/verify", id: "verify-audit", right: auth.AuditRead, summary: "Prove that no entry was changed"},
 		func(ctx context.Context, _ *nothing) (*answer[auditVerdict], error) {
 			v, err := l.Verify(ctx)

@@ -24,11 +24,11 @@ type Holder interface {
 
 func (a *API) backupRoutes() {
 	s := a.opts.Site
-	add(a, route{method: http.MethodGet, path: "/backup/database", id: "back-up-database", right: "system.write", summary: "Read the database as it is now"},
+	add(a, route{method: http.MethodGet, path: "/backup/database", id: "back-up-database", right: "system.write", media: typeBytes, summary: "Read the database as it is now"},
 		func(ctx context.Context, _ *nothing) (*huma.StreamResponse, error) {
 			return sendBytes(a, ctx, s.Snapshot)
 		})
-	add(a, route{method: http.MethodGet, path: "/backup/blobs/{digest}", id: "back-up-blob", right: "system.write", summary: "Read a blob whichever repository has it"},
+	add(a, route{method: http.MethodGet, path: "/backup/blobs/{digest}", id: "back-up-blob", right: "system.write", media: typeBytes, summary: "Read a blob whichever repository has it"},
 		func(ctx context.Context, in *digestInput) (*huma.StreamResponse, error) {
 			d, err := registry.ParseDigest(in.Digest)
 			if err != nil {
@@ -39,7 +39,7 @@ func (a *API) backupRoutes() {
 	add(a, route{method: http.MethodGet, path: "/content/hold", id: "hold-content", right: "content.write",
 		summary: "Keep content from being collected for as long as the request lasts"}, a.hold)
 	if t, ok := s.(teller); ok {
-		add(a, route{method: http.MethodGet, path: "/receipt", id: "get-receipt", right: "content.read", whole: true, summary: "Read the site's receipt"},
+		add(a, route{method: http.MethodGet, path: "/receipt", id: "get-receipt", right: "content.read", whole: true, media: typeBytes, summary: "Read the site's receipt"},
 			func(ctx context.Context, _ *nothing) (*huma.StreamResponse, error) {
 				return sendBytes(a, ctx, func(ctx context.Context) (io.ReadCloser, error) {
 					var b bytes.Buffer

@@ -52,7 +52,7 @@ func (a *API) bundleRoutes() {
 		func(ctx context.Context, in *historyInput) (*answer[page[jobs.Job]], error) {
 			return a.history(ctx, chores.Export, in)
 		})
-	add(a, route{method: http.MethodGet, path: "/bundles/exports/{id}/content", id: "download-export", right: "bundles.read", summary: "Read a bundle that was made"}, a.downloadExport)
+	add(a, route{method: http.MethodGet, path: "/bundles/exports/{id}/content", id: "download-export", right: "bundles.read", media: typeBytes, summary: "Read a bundle that was made"}, a.downloadExport)
 	add(a, route{method: http.MethodDelete, path: "/bundles/exports/{id}", id: "delete-export", right: "bundles.write", summary: "Remove the file of a bundle that was made"}, a.deleteExport)
 }
 

@@ -76,7 +76,7 @@ func (a *API) contentRoutes() {
 		summary: "Tell what the deletion of a name would lead to"}, a.getConsequences)
 	add(a, route{method: http.MethodDelete, path: "/content/artifact", id: "delete-artifact", right: "content.delete",
 		summary: "Delete a tag, or a manifest with its tags"}, a.deleteArtifact)
-	add(a, route{method: http.MethodGet, path: "/content/blob", id: "get-blob", right: "content.read",
+	add(a, route{method: http.MethodGet, path: "/content/blob", id: "get-blob", right: "content.read", media: typeBytes,
 		summary: "Read a small blob, such as an SBOM"}, a.getBlob)
 }
 

@@ -8,6 +8,7 @@ import (
 	"path"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -137,7 +138,8 @@ type route struct {
 	or           Right // has the same effect; Anyone: nothing else does
 	whole        bool  // it tells of all repositories
 	summary      string
-	status       int // of success, when it is not 200 or 204
+	status       int    // of success, when it is not 200 or 204
+	media        string // type of the answer, when it is no JSON
 	body         int64
 }
 
@@ -163,6 +165,10 @@ func (a *API) operation(r route) huma.Operation {
 	}
 	if r.body != 0 {
 		op.MaxBodyBytes = r.body
+	}
+	if r.media != "" {
+		op.Responses = map[string]*huma.Response{strconv.Itoa(http.StatusOK): {Description: http.StatusText(http.StatusOK),
+			Content: map[string]*huma.MediaType{r.media: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}}}}
 	}
 	if r.right != Anyone {
 		op.Extensions[rightKey] = r.right

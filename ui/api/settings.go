@@ -132,11 +132,11 @@ func (a *API) certRoutes() {
 			}
 			return a.giveCertificate(nil, stale(in.IfMatch, a.opts.Certs.RemoveCustom(ctx, tagged(in.IfMatch))))
 		})
-	add(a, route{method: http.MethodGet, path: "/tls/ca.pem", id: "get-ca", right: Anyone, summary: "Read the site's authority, for hosts to trust"},
+	add(a, route{method: http.MethodGet, path: "/tls/ca.pem", id: "get-ca", right: Anyone, media: typePEM, summary: "Read the site's authority, for hosts to trust"},
 		func(context.Context, *nothing) (*pemAnswer, error) {
 			if err := offered(a.opts.Certs != nil, "speaks no HTTPS"); err != nil {
 				return nil, err
 			}
-			return &pemAnswer{"application/x-pem-file", a.opts.Certs.CAPEM()}, nil
+			return &pemAnswer{typePEM, a.opts.Certs.CAPEM()}, nil
 		})
 }

@@ -41,7 +41,7 @@ func (a *API) systemRoutes() {
 	addPart(a, "network", "Say how the machine is connected", func(r host.Report) host.Network { return r.Network })
 	addPart(a, "time", "Say what time it is here, and how certain that is", func(r host.Report) host.Clock { return r.Clock })
 	addPart(a, "storage", "Say what the file systems have room for", func(r host.Report) []host.FileSystem { return r.Storage })
-	add(a, route{method: http.MethodGet, path: "/diagnostics", id: "get-diagnostics", right: "diagnostics.read", summary: "Read the diagnostics bundle, a tar.gz"}, a.diagnose)
+	add(a, route{method: http.MethodGet, path: "/diagnostics", id: "get-diagnostics", right: "diagnostics.read", media: typeGzip, summary: "Read the diagnostics bundle, a tar.gz"}, a.diagnose)
 	add(a, route{method: http.MethodGet, path: "/doctor", id: "examine", right: "system.read", summary: "Examine the store"},
 		func(ctx context.Context, _ *nothing) (*answer[[]store.Finding], error) { return give(s.Examine(ctx)) })
 	add(a, route{method: http.MethodGet, path: "/stats", id: "get-stats", right: "system.read", summary: "Count what the store has"},
@@ -57,7 +57,7 @@ func addPart[T any](a *API, name, summary string, part func(host.Report) T) {
 func (a *API) diagnose(context.Context, *nothing) (*huma.StreamResponse, error) {
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		w := humagin.Unwrap(c).Writer
-		w.Header().Set("Content-Type", "application/gzip")
+		w.Header().Set("Content-Type", typeGzip)
 		w.Header().Set("Content-Disposition", `attachment; filename="landfall-diagnostics.tar.gz"`)
 		if err := diagnostics.Write(c.Context(), w, a.opts.Diagnostics); err != nil {
 			panic(http.ErrAbortHandler)

@@ -45,7 +45,13 @@ type siteAnswer struct {
 func (a *API) trustRoutes() {
 	s := a.opts.Site
 	add(a, route{method: http.MethodGet, path: "/trust/state", id: "get-trust-state", right: "trust.read", summary: "Read what was accepted so far"},
-		func(ctx context.Context, _ *nothing) (*answer[trust.State], error) { return give(s.TrustState(ctx)) })
+		func(ctx context.Context, _ *nothing) (*answer[trust.State], error) {
+			state, err := s.TrustState(ctx)
+			if state.Channels == nil {
+				state.Channels = map[string]trust.Accepted{}
+			}
+			return give(state, err)
+		})
 	add(a, route{method: http.MethodGet, path: "/trust/images", id: "list-image-verdicts", right: "trust.read", summary: "List what was found out about the signatures of images"},
 		func(ctx context.Context, _ *nothing) (*answer[[]trust.ImageVerdict], error) {
 			return give(s.ImageVerdicts(ctx))
@@ -113,7 +119,8 @@ func (a *API) referrersOf(ctx context.Context, in *digestInput) (*answer[[]regis
 	if err != nil {
 		return nil, err
 	}
-	return give(a.opts.Site.ReferrersOf(ctx, d))
+	list, err := a.opts.Site.ReferrersOf(ctx, d)
+	return give(append([]registry.Descriptor{}, list...), err)
 }
 
 // teller is a store that can say what it has, and sign it.

@@ -23,7 +23,7 @@ func (a *API) upkeepRoutes() {
 		func(chores.ScrubArgs) string { return "" })
 	addJob(a, route{path: "/content/collect", id: "collect", right: "content.delete", summary: "Take out what nothing keeps"}, chores.Collect,
 		func(chores.CollectArgs) string { return chores.Collect })
-	add(a, route{method: http.MethodPost, path: "/content/collect/preview", id: "preview-collect", right: "content.read", whole: true,
+	add(a, route{method: http.MethodPost, path: "/content/collect/preview", id: "preview-collect", right: "content.read", whole: true, media: typeStream,
 		summary: "Say what a collection would take out, and why the rest stays"}, a.previewCollect)
 	add(a, route{method: http.MethodPost, path: "/content/undo", id: "undo-collect", right: "content.write", summary: "Bring back what is in the trash"},
 		func(ctx context.Context, _ *nothing) (*answer[store.Restored], error) { return give(s.Undo(ctx)) })

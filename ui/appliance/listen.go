@@ -112,7 +112,9 @@ func (a *Appliance) add(l *listeners, one net.Listener, secure bool) {
 	l.all = append(l.all, one)
 	address := scheme + one.Addr().String()
 	l.addresses = append(l.addresses, address)
-	if l.browser == "" {
+	// A password is better typed where nobody on the way can read it; and plain
+	// addresses are on loopback, where few browsers are.
+	if l.browser == "" || secure && !strings.HasPrefix(l.browser, "https://") {
 		l.browser = reachable(scheme, one.Addr())
 	}
 }
