@@ -108,6 +108,12 @@ func TestKilledExport(t *testing.T) {
 	if got, want := sumOf(t, path), sumOf(t, filepath.Join(g.backing, b.File)); got != want {
 		t.Errorf("the files are not the same: %s and %s", got, want)
 	}
+	held = g.hold(c.bytes / 4)
+	unwanted := s.local.startJob("bundles/exports", object{"names": names}).ID
+	await(t, "the export is held up", held)
+	s.local.want(200, "POST", "/api/v1/jobs/"+unwanted+"/cancel", nil)
+	g.open()
+	s.local.await(unwanted, "is cancelled", func(j job) bool { return j.State == "cancelled" })
 	if left := must(os.ReadDir(g.backing))(t); len(left) != 2 {
 		t.Errorf("beside the bundles: %v", left)
 	}
@@ -218,7 +224,7 @@ func newWay(t *testing.T) *way {
 	t.Helper()
 	needUpstream(t)
 	w := &way{gate: gate{change: make(chan struct{})}}
-	w.gate.hold(1 << 40)
+	w.hold(1 << 40)
 	proxy := httputil.NewSingleHostReverseProxy(must(url.Parse("http://" + upstreamName))(t))
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") && w.pass(r.Context(), 1) != 0 {
