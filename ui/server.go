@@ -98,8 +98,9 @@ func NewServer(s *store.Store, opts Options) *Server {
 			server.running.Add(1)
 			defer server.running.Done()
 			if r.ContentLength != 0 {
-				r = r.WithContext(r.Context()) // net/http has to find its own body in its own request
-				r.Body = bounded(w, r.Body, cmp.Or(opts.BodyTime, bodyTime))
+				// Also when nobody reads it: net/http does, before it sends an answer.
+				// It takes the deadline away where the body ends.
+				_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(cmp.Or(opts.BodyTime, bodyTime)))
 			}
 			handler.ServeHTTP(w, r)
 		}),
@@ -113,29 +114,6 @@ func NewServer(s *store.Store, opts Options) *Server {
 		server.http.ConnContext = opts.Guard.ConnContext
 	}
 	return server
-}
-
-// bounded is a body that has to come within a time, also when nobody reads it:
-// net/http does, before it sends an answer.
-func bounded(w http.ResponseWriter, body io.ReadCloser, within time.Duration) io.ReadCloser {
-	b := &boundedBody{body, http.NewResponseController(w)}
-	_ = b.control.SetReadDeadline(time.Now().Add(within))
-	return b
-}
-
-type boundedBody struct {
-	io.ReadCloser
-	control *http.ResponseController
-}
-
-// Read takes the bound away at the end: net/http goes on reading to notice a client
-// that leaves, and would give up an operation that takes longer.
-func (b *boundedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF {
-		_ = b.control.SetReadDeadline(time.Time{})
-	}
-	return n, err
 }
 
 // OnEnding has a function called, once, when the server begins to end: what lasts

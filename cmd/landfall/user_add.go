@@ -20,6 +20,7 @@ func newUserAdd() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 	}
 	flags := addSiteFlags(c)
+	flags.makes = true // who manages a site can be said before its first start
 	c.Flags().StringVar((*string)(&n.Role), "role", "", "viewer, operator or admin")
 	c.Flags().StringVar(&n.Display, "display", "", "the `name` as people write it")
 	c.Flags().BoolVar(&n.Restricted, "restricted", false, "only the repositories of the grants")

@@ -67,7 +67,7 @@ func scrub(ctx context.Context, s *store.Store, r *jobs.Run) (any, error) {
 	}
 	at, err := s.Stats(ctx)
 	if err == nil {
-		err = further(ctx, r, fmt.Sprintf("%d blobs were read", at.Scrub.Blobs))
+		err = further(ctx, r, fmt.Sprintf("begun after %d blobs", at.Scrub.Blobs))
 	}
 	if err != nil {
 		return nil, err

@@ -145,7 +145,7 @@ type writing struct {
 
 func (w *writing) told(ctx context.Context, e registry.Event) {
 	if e.Kind == registry.Planned {
-		if err := further(ctx, w.job, fmt.Sprintf("%d bytes were missing", e.Bytes)); err != nil {
+		if err := further(ctx, w.job, fmt.Sprintf("compared: %d bytes missing", e.Bytes)); err != nil {
 			w.job.Log(slog.LevelWarn, "how much is missing is not noted: "+err.Error(), nil)
 		}
 	}

@@ -90,7 +90,7 @@ func TestReset(t *testing.T) {
 	for what, id := range map[string]string{
 		"of an earlier start": earlier.Last(),
 		"forgotten":           before,
-		"of the future":       epoch + "-6",
+		"of the future":       epoch + "-1000",
 		"not canonical":       epoch + "-05",
 		"without a number":    epoch,
 		"no id":               "x\ny",

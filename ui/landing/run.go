@@ -63,7 +63,7 @@ func (l *Landing) land(ctx context.Context, j *jobs.Run) (any, error) {
 func (l *Landing) landOnce(ctx context.Context, r *run, a args) error {
 	c, err := l.find(ctx, r, a)
 	if err != nil { // it could be read when the job was started
-		return &jobs.Wait{For: waitKey(a.Bundle), Err: errors.Join(errRemoved, err)}
+		return &jobs.Wait{For: waitKey(a.Bundle), Err: fmt.Errorf("%w (%w)", errRemoved, err)}
 	}
 	defer c.Close()
 	if err := r.job.SetCursor(ctx, r.cursor); err != nil {
@@ -84,7 +84,7 @@ func (l *Landing) landOnce(ctx context.Context, r *run, a args) error {
 		err = c.explain(err) // a drive fails before it is told of that it is gone
 	}
 	if err != nil && ctx.Err() == nil && !l.readable(ctx, source, a) {
-		return &jobs.Wait{For: waitKey(a.Bundle), Err: errors.Join(errRemoved, err)}
+		return &jobs.Wait{For: waitKey(a.Bundle), Err: fmt.Errorf("%w (%w)", errRemoved, err)}
 	}
 	if err != nil {
 		return err
@@ -180,7 +180,7 @@ func (l *Landing) bring(ctx context.Context, r *run, c *cargo, request Request) 
 // begun notes how much this attempt finds missing. When it is less than before, the
 // landing got further, and is begun again however often the appliance ended.
 func (r *run) begun(ctx context.Context, missing int64) {
-	name := fmt.Sprintf("%d bytes were missing", missing)
+	name := fmt.Sprintf("compared: %d bytes missing", missing)
 	if err := r.job.Step(ctx, name, func(context.Context) error { return nil }); err != nil {
 		r.job.Log(slog.LevelWarn, "how much is missing is not noted: "+err.Error(), nil)
 	}

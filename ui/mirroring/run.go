@@ -106,7 +106,7 @@ func (m *Mirroring) mirror(ctx context.Context, names []string, w *watch) (*mirr
 	}
 	// A run that finds less to do than before got further, and is begun again however
 	// often the appliance ended.
-	left := fmt.Sprintf("%d images of %d bytes were missing", plan.Count(mirror.Copy), plan.Bytes)
+	left := fmt.Sprintf("compared: %d images of %d bytes missing", plan.Count(mirror.Copy), plan.Bytes)
 	if err := w.job.Step(ctx, left, func(context.Context) error { return nil }); err != nil {
 		return nil, err
 	}
