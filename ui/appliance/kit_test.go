@@ -164,13 +164,6 @@ func (s *site) reach(t testing.TB, ended chan error) {
 
 func unfollowed(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// in is the same site for a subtest.
-func (s *site) in(t testing.TB) *site {
-	c := *s
-	c.t = t
-	return &c
-}
-
 // restart ends the appliance and starts another on its data.
 func (s *site) restart() *site {
 	s.t.Helper()

@@ -231,7 +231,7 @@ func (c column) expected(r row) string {
 	if c.known {
 		refused = "403"
 	}
-	may := false
+	var may bool
 	switch {
 	case r.rule.open:
 		return "yes"

@@ -313,7 +313,12 @@ func (x *secrets) dump() string {
 			}
 			out.WriteByte('\n')
 		}
-		table.Close()
+		if err := joined(table.Err(), table.Close()); err != nil {
+			x.s.t.Fatal(err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		x.s.t.Fatal(err)
 	}
 	return out.String()
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/ui"
 	"github.com/landfall-dev/landfall/ui/api"
@@ -146,6 +148,29 @@ func TestUnreadBodies(t *testing.T) {
 				t.Errorf("%s, %s: %v after %v: %.200q", head, length, err, time.Since(began), said)
 			}
 		}
+	}
+}
+
+// Who asks for a lot and reads nothing does not keep the appliance from its end.
+func TestStuckPull(t *testing.T) {
+	t.Parallel()
+	s := start(t, siteOptions{})
+	content := strings.Repeat("x", 64<<20)
+	d := digest.FromString(content).String()
+	s.onSocket("POST", "/v2/"+teamRepository+"/blobs/uploads/?digest="+d, content, 201, "Content-Type", "application/octet-stream")
+	conn := dial(t, s.plain)
+	if _, err := io.WriteString(conn, "GET /v2/"+teamRepository+"/blobs/"+d+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > patience {
+		t.Errorf("the end took %v", took)
 	}
 }
 
