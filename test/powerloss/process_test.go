@@ -79,12 +79,34 @@ func startSite(data string) (*site, error) {
 	select {
 	case a := <-address:
 		s.client = newClient("http://" + a)
+		if err := s.settled(); err != nil {
+			s.kill()
+			return nil, err
+		}
 		return s, nil
 	case <-s.done:
 		return nil, fmt.Errorf("the site did not start: %v: %s", s.cmd.ProcessState, s.printed())
 	case <-time.After(patience):
 		s.kill()
 		return nil, fmt.Errorf("the site was not ready after %v: %s", patience, s.printed())
+	}
+}
+
+// settled waits for the imports that go on by themselves: what they bring was begun
+// before.
+func (s *site) settled() error {
+	for until := time.Now().Add(patience); ; {
+		_, content, err := s.do("GET", "/api/v1/jobs?kind=import&limit=200", nil, nil, 200)
+		if err != nil {
+			return err
+		}
+		if text := string(content); !strings.Contains(text, `"state":"queued"`) && !strings.Contains(text, `"state":"running"`) {
+			return nil
+		}
+		if time.Now().After(until) {
+			return fmt.Errorf("imports do not end: %s: %s", content, s.printed())
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

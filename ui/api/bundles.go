@@ -46,8 +46,7 @@ func (a *API) bundleRoutes() {
 		func(ctx context.Context, in *historyInput) (*answer[page[jobs.Job]], error) {
 			return a.history(ctx, landing.Kind, in)
 		})
-	addJob(a, route{path: "/bundles/exports", id: "export-bundle", right: "bundles.write", summary: "Make a bundle of what is here"}, chores.Export,
-		func(chores.ExportArgs) string { return "" })
+	addJob(a, route{path: "/bundles/exports", id: "export-bundle", right: "bundles.write", summary: "Make a bundle of what is here"}, chores.Export, chores.ExportArgs{})
 	add(a, route{method: http.MethodGet, path: "/bundles/exports", id: "list-exports", right: "bundles.read", summary: "List bundles that were made"},
 		func(ctx context.Context, in *historyInput) (*answer[page[jobs.Job]], error) {
 			return a.history(ctx, chores.Export, in)

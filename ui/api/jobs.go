@@ -26,15 +26,15 @@ type Keyed struct {
 	Key string `header:"Idempotency-Key" maxLength:"128" doc:"The same key starts the same work once, however often it is sent"`
 }
 
-// addJob registers the operation that starts a kind of job. exclusive is the key
-// of what must not be done twice at once; empty: it may be.
-func addJob[A any](a *API, r route, kind string, exclusive func(A) string) {
+// addJob registers the operation that starts a kind of job, with arguments of this
+// type.
+func addJob[A any](a *API, r route, kind string, _ A) {
 	r.method, r.status = http.MethodPost, http.StatusAccepted
 	add(a, r, func(ctx context.Context, in *struct {
 		Keyed
 		Body A
 	}) (*jobAnswer, error) {
-		return jobStarted(a.opts.Jobs.Start(ctx, kind, in.Body, jobs.StartOptions{IdempotencyKey: in.Key, Exclusive: exclusive(in.Body)}))
+		return jobStarted(a.opts.Jobs.Start(ctx, kind, in.Body, jobs.StartOptions{IdempotencyKey: in.Key}))
 	})
 }
 

@@ -19,10 +19,8 @@ type digestInput struct {
 
 func (a *API) upkeepRoutes() {
 	s := a.opts.Site
-	addJob(a, route{path: "/content/scrub", id: "scrub", right: "content.write", summary: "Prove every byte of the store"}, chores.Scrub,
-		func(chores.ScrubArgs) string { return "" })
-	addJob(a, route{path: "/content/collect", id: "collect", right: "content.delete", summary: "Take out what nothing keeps"}, chores.Collect,
-		func(chores.CollectArgs) string { return chores.Collect })
+	addJob(a, route{path: "/content/scrub", id: "scrub", right: "content.write", summary: "Prove every byte of the store"}, chores.Scrub, chores.ScrubArgs{})
+	addJob(a, route{path: "/content/collect", id: "collect", right: "content.delete", summary: "Take out what nothing keeps"}, chores.Collect, chores.CollectArgs{})
 	add(a, route{method: http.MethodPost, path: "/content/collect/preview", id: "preview-collect", right: "content.read", whole: true, media: typeStream,
 		summary: "Say what a collection would take out, and why the rest stays"}, a.previewCollect)
 	add(a, route{method: http.MethodPost, path: "/content/undo", id: "undo-collect", right: "content.write", summary: "Bring back what is in the trash"},

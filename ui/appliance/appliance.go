@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/landfall-dev/landfall/registry/attach"
@@ -102,10 +103,18 @@ func Open(ctx context.Context, e *settings.Effective, opts Options) (_ *Applianc
 		a.openAuth, a.openCerts, a.openUploads, a.openLanding, a.openMirrors,
 	} {
 		if err := open(ctx); err != nil {
-			return nil, err
+			return nil, a.named(err)
 		}
 	}
 	return a, nil
+}
+
+// named says of an error whose appliance it is, if it does not itself.
+func (a *Appliance) named(err error) error {
+	if a.store == nil || strings.Contains(err.Error(), a.config.Data) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", a.path(store.Database), err)
 }
 
 // Close ends what Open began. It comes after Run.

@@ -82,6 +82,6 @@ func collectDue(ctx context.Context, p *jobs.Pool, began time.Time, when Schedul
 	if len(last) > 0 && (!last[0].State.Ended() || time.Since(last[0].Created) < when.CollectEvery) {
 		return nil
 	}
-	_, err = p.Start(ctx, Collect, CollectArgs{Retain: true}, jobs.StartOptions{Exclusive: Collect, Subject: "background"})
+	_, err = p.Start(ctx, Collect, CollectArgs{Retain: true}, jobs.StartOptions{Subject: "background"})
 	return err
 }
