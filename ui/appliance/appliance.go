@@ -158,10 +158,16 @@ func (a *Appliance) Run(ctx context.Context) error {
 	defer end()
 	metrics := a.serveMetrics(server.Metrics(), listeners.metrics)
 	defer metrics()
-	go func() { // ends with ctx
-		<-ctx.Done()
+	told := make(chan struct{})
+	stopTelling := context.AfterFunc(ctx, func() {
+		defer close(told)
 		notifier.Stopping()
 		a.uploads.Close() // what receives ends with what it has
+	})
+	defer func() {
+		if !stopTelling() {
+			<-told
+		}
 	}()
 	return server.Serve(ctx, listeners.all...)
 }
