@@ -13,6 +13,10 @@ FUZZTIME ?= 10s
 build:
 	$(BUILD) -o bin/landfall ./cmd/landfall
 
+# The Local UI, for the next build to have it inside.
+ui:
+	cd ui/web && npm ci --ignore-scripts --no-audit --no-fund && npm run build
+
 # Builds, carries a bundle across, compares digests, and serves until Ctrl-C.
 run: build
 	GOOS=linux GOARCH=amd64 $(BUILD) -o bin/landfall-linux-amd64 ./cmd/landfall
@@ -51,4 +55,4 @@ bench: build
 	cd test/bench && LANDFALL_BIN=$(CURDIR)/bin/landfall $(GO) run . all
 
 clean:
-	rm -rf bin run
+	rm -rf bin run ui/web/node_modules ui/web/src/schema.gen.ts ui/web/dist/assets ui/web/dist/index.html

@@ -40,6 +40,9 @@ func TestPage(t *testing.T) {
 		}
 		text, err := io.ReadAll(answer.Body)
 		answer.Body.Close()
+		if strings.HasPrefix(answer.Header.Get("Content-Type"), "text/html") {
+			t.Skip("the Local UI is in this binary")
+		}
 		if err != nil || answer.StatusCode != status || !strings.Contains(string(text), "make ui") ||
 			!strings.Contains(answer.Header.Get("Content-Security-Policy"), "default-src 'none'") {
 			t.Errorf("%s: %s %v, %v: %s", path, answer.Status, answer.Header, err, text)
