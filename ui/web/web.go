@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"path"
 )
 
 // dist is what the build makes. Only the file that keeps the folder is in the
@@ -47,6 +48,10 @@ func handler(files fs.FS) http.Handler {
 		if info, err := fs.Stat(files, r.URL.Path[1:]); err == nil && info.Mode().IsRegular() && r.URL.Path != "/index.html" {
 			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable") // their names have their hashes
 			server.ServeHTTP(w, r)
+			return
+		}
+		if ext := path.Ext(r.URL.Path); ext != "" && r.URL.Path != "/index.html" {
+			http.NotFound(w, r) // a file that there is not
 			return
 		}
 		w.Header().Set("Cache-Control", "no-cache")

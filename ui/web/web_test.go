@@ -21,7 +21,8 @@ func TestHandler(t *testing.T) {
 		{"/index.html", "<page>", "no-cache", 200},
 		{"/assets/app.js", "js", "immutable", 200},
 		{"/assets/", "<page>", "no-cache", 200},
-		{"/../web.go", "<page>", "no-cache", 200},
+		{"/../web.go", "404 page not found\n", "", 404},
+		{"/assets/gone.js", "404 page not found\n", "", 404},
 	} {
 		answer := httptest.NewRecorder()
 		h.ServeHTTP(answer, httptest.NewRequest("GET", c.path, nil))
