@@ -166,7 +166,7 @@ func secured(next http.Handler) http.Handler {
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { ended <- s.http.Serve(l) }()
+		go func() { ended <- s.http.Serve(newTurns(l)) }()
 	}
 	var err error
 	running := len(listeners)

@@ -81,6 +81,24 @@ func (a *appliance) robots(ctx context.Context, name, role string, n int) (token
 	return tokens, nil
 }
 
+// atRest waits until no job runs or is to run.
+func (a *appliance) atRest(ctx context.Context) error {
+	for _, state := range []string{"queued", "running"} {
+		for some := true; some; {
+			var page struct{ Items []struct{ ID string } }
+			if err := a.call(ctx, http.MethodGet, "/jobs?state="+state, nil, &page); err != nil {
+				return err
+			}
+			if some = len(page.Items) > 0; some {
+				if err := pause(ctx, 100*time.Millisecond); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return ctx.Err()
+}
+
 // resident is what of a process is in memory, in bytes: proc_pid_smaps(5), summed
 // up, and what the program tells of its own.
 type resident struct {

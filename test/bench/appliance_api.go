@@ -165,7 +165,7 @@ func (m *managed) side(ctx context.Context, s *appliance, guests bool) side {
 			return sample{}, err
 		}
 		v, err := m.visit(ctx, s, g)
-		err = errors.Join(err, pause(ctx, time.Second)) // what happened last is heard
+		err = errors.Join(err, s.atRest(ctx), pause(ctx, time.Second)) // what happened last is heard
 		var left error
 		v.heard, left = g.leave()
 		m.beside = append(m.beside, v)
