@@ -110,11 +110,11 @@ func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 // ServeHTTP answers what is below Prefix.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
 
-// Where an operation's description tells the right that it needs, and that it is
-// not for who may pull from some repositories only.
+// Where an operation's description tells the right that it needs, the one that does
+// as well, and that it is not for who may pull from some repositories only.
 const (
 	rightKey = "x-landfall-right"
-	otherKey = "x-landfall-or-right" // does as well
+	otherKey = "x-landfall-or-right"
 	wholeKey = "x-landfall-whole"
 )
 
@@ -135,7 +135,7 @@ type route struct {
 	method, path string
 	id           string // of the operation
 	right        Right
-	or           Right // has the same effect; Anyone: nothing else does
+	or           Right // does as well; Anyone: nothing else does
 	whole        bool  // it tells of all repositories
 	summary      string
 	status       int    // of success, when it is not 200 or 204
@@ -201,7 +201,7 @@ func (a *API) may(ctx context.Context, r route) error {
 	if r.right == Anyone {
 		return nil
 	}
-	if err := a.opts.Allow(ctx, r.right); err != nil {
+	if err := a.opts.Allow(ctx, r.right); err != nil && (r.or == Anyone || a.opts.Allow(ctx, r.or) != nil) {
 		return err
 	}
 	if r.whole && a.opts.MayRepository != nil && !a.opts.MayRepository(ctx, actionPull, "") {
