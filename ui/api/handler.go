@@ -104,9 +104,6 @@ func schemaName(t reflect.Type, hint string) string {
 	return name
 }
 
-// OpenAPI describes the API (OpenAPI 3.1).
-func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
-
 // ServeHTTP answers what is below Prefix.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
 
@@ -117,18 +114,6 @@ const (
 	otherKey = "x-landfall-or-right"
 	wholeKey = "x-landfall-whole"
 )
-
-// RightOf is the right that an operation needs.
-func RightOf(op *huma.Operation) Right {
-	right, _ := op.Extensions[rightKey].(string)
-	return right
-}
-
-// OtherRightOf is the right that does as well for an operation; Anyone: none does.
-func OtherRightOf(op *huma.Operation) Right {
-	right, _ := op.Extensions[otherKey].(string)
-	return right
-}
 
 // route is an operation to be.
 type route struct {

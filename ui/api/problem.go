@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -221,9 +220,6 @@ func (p *Problem) err() error {
 		if k.name == p.Kind {
 			return &remoteError{k.err, p.Detail}
 		}
-	}
-	if p.Kind == "canceled" {
-		return &remoteError{context.Canceled, p.Detail}
 	}
 	return errors.New(p.Detail)
 }
