@@ -7,9 +7,10 @@
 //
 // It keeps itself in order: scrubbing proves every byte and puts damage into
 // quarantine, collection takes out what no root reaches, retention applies a
-// policy to tags. It also remembers who may bring bundles, and which are attached,
-// but judges and reads none: see registry/trust and registry/attach. It is not a
-// protocol: registry/engine speaks HTTP over it.
+// policy to tags. It also remembers who may bring bundles, but judges none: see
+// registry/trust. It tells who wants to know of its changes, in their transactions,
+// and lends others tables of their own in its database. It is not a protocol:
+// registry/engine speaks HTTP over it.
 //
 // Nouns. A link says that a repository has a blob or manifest. A root is why
 // something must stay: a tag, a digest that is a name, a pin. A lease protects

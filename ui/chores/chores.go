@@ -1,5 +1,5 @@
-// Package chores does the upkeep of a store as jobs: proving its bytes, taking
-// out what nothing keeps, proving a bundle, making one. When they are due by
+// Package chores does the work on a store as jobs: proving its bytes, taking out
+// what nothing keeps, making a bundle. When scrubs and collections are due by
 // themselves is decided here, too; what they do is the store's and the bundle's.
 package chores
 
