@@ -75,6 +75,13 @@ func keepPrivate(path string) {
 	}
 }
 
+// Home gives packages tables of their own in a database that it has; a *store.Store
+// is one. The migrations are counted under the owner's name; prune are SQL statements
+// that take from a backup what is only of use here.
+type Home interface {
+	Tables(ctx context.Context, owner string, migrations fs.FS, prune ...string) (*DB, error)
+}
+
 // Migrate brings the tables of another owner up to date, whose migrations are
 // counted by themselves under its name.
 func (db *DB) Migrate(ctx context.Context, owner string, migrations fs.FS) error {

@@ -37,11 +37,6 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Database gives a package tables of its own; a *store.Store does.
-type Database interface {
-	Tables(ctx context.Context, owner string, migrations fs.FS, prune ...string) (*sqldb.DB, error)
-}
-
 // Entry is what an actor did. Who that is, and by which request, is taken from
 // the context. It must tell no secret.
 type Entry struct {
@@ -58,7 +53,7 @@ type Log struct {
 }
 
 // Open opens the log in a database.
-func Open(ctx context.Context, db Database) (*Log, error) {
+func Open(ctx context.Context, db sqldb.Home) (*Log, error) {
 	content, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err

@@ -83,11 +83,6 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Database gives a package tables of its own; a *store.Store does.
-type Database interface {
-	Tables(ctx context.Context, owner string, migrations fs.FS, prune ...string) (*sqldb.DB, error)
-}
-
 // ErrUnauthenticated says that nobody has logged in, or not with what counts. It
 // is a registry.ErrDenied.
 var ErrUnauthenticated = fmt.Errorf("%w: not logged in", registry.ErrDenied)
@@ -149,7 +144,7 @@ type Auth struct {
 }
 
 // Open opens the identities in a database. It ends with the database.
-func Open(ctx context.Context, db Database, opts Options) (*Auth, error) {
+func Open(ctx context.Context, db sqldb.Home, opts Options) (*Auth, error) {
 	content, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err

@@ -21,11 +21,6 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Database gives a package tables of its own; a *store.Store does.
-type Database interface {
-	Tables(ctx context.Context, owner string, migrations fs.FS, prune ...string) (*sqldb.DB, error)
-}
-
 // Kind is what jobs do.
 type Kind struct {
 	Name string
@@ -90,7 +85,7 @@ type lane struct {
 }
 
 // New makes a pool on a database. Register tells it what it can do; Keep does it.
-func New(ctx context.Context, db Database, opts Options) (*Pool, error) {
+func New(ctx context.Context, db sqldb.Home, opts Options) (*Pool, error) {
 	content, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err

@@ -20,11 +20,6 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Database gives a package tables of its own; a *store.Store does.
-type Database interface {
-	Tables(ctx context.Context, owner string, migrations fs.FS, prune ...string) (*sqldb.DB, error)
-}
-
 // Keeper keeps the settings: what administrators change while the appliance
 // runs, over what its file, environment and flags say.
 type Keeper struct {
@@ -71,7 +66,7 @@ type Setting struct {
 }
 
 // Open reads the settings that are kept in a database, over base.
-func Open(ctx context.Context, db Database, log *audit.Log, base *Effective) (*Keeper, error) {
+func Open(ctx context.Context, db sqldb.Home, log *audit.Log, base *Effective) (*Keeper, error) {
 	content, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err

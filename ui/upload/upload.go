@@ -70,11 +70,6 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Database gives a package tables of its own; a *store.Store does.
-type Database interface {
-	Tables(ctx context.Context, owner string, migrations fs.FS, prune ...string) (*sqldb.DB, error)
-}
-
 // Options of Uploads. The zero value is the default.
 type Options struct {
 	// Base is the path under which they are served; /api/v1/uploads when empty.
@@ -155,7 +150,7 @@ type Uploads struct {
 
 // New opens the uploads of a folder, which is made when it is new. Close ends what
 // is under way; the database stays open.
-func New(ctx context.Context, db Database, folder string, opts Options) (*Uploads, error) {
+func New(ctx context.Context, db sqldb.Home, folder string, opts Options) (*Uploads, error) {
 	u := &Uploads{options: withDefaults(opts), folder: folder, boot: boot(), turns: map[string]*turn{}, active: map[string]int{}, told: map[string]time.Time{}}
 	u.log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
 	u.SetLimits(opts.Limits)
