@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -195,7 +196,7 @@ func (a *Appliance) greet(ctx context.Context, l *listeners) error {
 }
 
 // serveMetrics answers on a listener of its own; the function returned ends that.
-func (a *Appliance) serveMetrics(metrics http.Handler, l *listener) (end func()) {
+func (a *Appliance) serveMetrics(metrics http.Handler, l net.Listener) (end func()) {
 	if l == nil {
 		return func() {}
 	}

@@ -20,15 +20,13 @@ import (
 // headerTimeout is how long a client may take for the head of a request.
 const headerTimeout = 10 * time.Second
 
-type listener struct{ net.Listener }
-
 // listeners are where the appliance answers.
 type listeners struct {
 	all       []net.Listener
-	metrics   *listener // nil: on the others
-	addresses []string  // of all, for people
-	browser   string    // the one for a browser
-	tls       bool      // one of them speaks it
+	metrics   net.Listener // nil: on the others
+	addresses []string     // of all, for people
+	browser   string       // the one for a browser
+	tls       bool         // one of them speaks it
 }
 
 func (l *listeners) close() {
@@ -81,7 +79,7 @@ func (a *Appliance) listen(ctx context.Context) (l *listeners, err error) {
 		if m.TLS {
 			one = a.certs.Listener(one)
 		}
-		l.metrics = &listener{one}
+		l.metrics = one
 	}
 	if socket, err := listenSocket(a.path(Socket)); err != nil {
 		a.log.Warn("no socket for commands on this machine; use --server", "error", err)
