@@ -55,4 +55,4 @@ bench: build
 	cd test/bench && LANDFALL_BIN=$(CURDIR)/bin/landfall $(GO) run . all
 
 clean:
-	rm -rf bin run ui/web/node_modules ui/web/src/schema.gen.ts ui/web/dist/assets ui/web/dist/index.html
+	rm -rf bin run ui/web/node_modules ui/web/src/schema.gen.ts ui/web/embedded/dist

@@ -1,5 +1,5 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
-// The binary embeds what is built; README keeps the folder there.
-export default defineConfig({ plugins: [react()], publicDir: "public", build: { outDir: "dist", emptyOutDir: true, assetsInlineLimit: 0 } });
+// What is built goes to where the binary embeds it from.
+export default defineConfig({ plugins: [react()], build: { outDir: "embedded/dist", assetsInlineLimit: 0 } });

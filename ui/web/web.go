@@ -11,11 +11,11 @@ import (
 	"path"
 )
 
-// dist is what the build makes. Only the file that keeps the folder is in the
+// embedded has what 'make ui' builds, in dist, and a text that keeps it in the
 // repository.
 //
-//go:embed all:dist
-var dist embed.FS
+//go:embed all:embedded
+var embedded embed.FS
 
 // policy lets pages load what is theirs, and nothing else.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; " +
@@ -24,7 +24,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-
 // Handler serves the UI. What is no file of it is the UI's own path, and gets the
 // page from which it begins.
 func Handler() http.Handler {
-	files, err := fs.Sub(dist, "dist")
+	files, err := fs.Sub(embedded, "embedded/dist")
 	if err != nil {
 		panic(err) // the folder is in the binary
 	}
