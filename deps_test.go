@@ -45,6 +45,7 @@ var owners = map[string][]string{
 	"github.com/alexedwards/scs":             {"ui/auth"},
 	"github.com/knadh/koanf":                 {"ui/settings"},
 	"github.com/moby/sys/mountinfo":          {"bundle/media", "ui/host"},
+	"go.uber.org/goleak":                     {"internal/leaktest"},
 	"golang.org/x/crypto":                    {"ui/auth/password"},
 	"golang.org/x/oauth2":                    {"ui/auth/oidc"},
 	"github.com/google/go-containerregistry": {"registry/remote"},

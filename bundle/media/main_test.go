@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/landfall-dev/landfall/internal/leaktest"
 )
 
 const innerEnv = "LANDFALL_MEDIA_INNER"
@@ -21,7 +21,7 @@ const innerEnv = "LANDFALL_MEDIA_INNER"
 func TestMain(m *testing.M) {
 	fuzzing := strings.Contains(strings.Join(os.Args, " "), "-test.fuzz")
 	if os.Geteuid() != 0 || fuzzing || os.Getenv(innerEnv) == "alone" {
-		goleak.VerifyTestMain(m)
+		leaktest.Main(m)
 		return
 	}
 	if os.Getenv(innerEnv) != "" {
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "namespaces:", err)
 			os.Exit(1)
 		}
-		goleak.VerifyTestMain(m)
+		leaktest.Main(m)
 		return
 	}
 	os.Exit(inside())

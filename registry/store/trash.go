@@ -232,7 +232,7 @@ func (s *Store) erase(ctx context.Context, age time.Duration) (done Erased, err 
 		cutoff = cutoff.Add(allTime) // also what the clock, when it was ahead, put into the future
 	}
 	if since, yes := s.guard.backedUp(); yes && since.Before(cutoff) {
-		cutoff = since
+		cutoff = since.Add(-time.Millisecond) // unlinked_at is in whole ones: the same one may be later
 	}
 	// What was unlinked must be so for good before its bytes go.
 	err = s.writeAnyway(ctx, s.db.Write, s.noted(ctx, func(tx *noting) error {

@@ -22,8 +22,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"go.uber.org/goleak"
 
+	"github.com/landfall-dev/landfall/internal/leaktest"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/engine"
 	"github.com/landfall-dev/landfall/registry/remote"
@@ -33,7 +33,7 @@ import (
 
 var _ engine.Upstream = (*Upstream)(nil)
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // origin is an upstream: a registry over a store of its own, which counts what it is
 // asked and can be held up.

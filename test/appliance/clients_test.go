@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/landfall-dev/landfall/test/isolation"
 )
 
 // tool runs a daemon of a container runtime.
@@ -65,7 +67,7 @@ func podman(t *testing.T) []string {
 // unmountBelow takes away what a runtime left mounted in its folder.
 func unmountBelow(t *testing.T, dir string) {
 	t.Helper()
-	for _, at := range mountPoints("/proc/self/mountinfo") {
+	for _, at := range isolation.MountPoints("/proc/self/mountinfo") {
 		if strings.HasPrefix(at, dir+"/") {
 			if err := unix.Unmount(at, unix.MNT_DETACH); err != nil {
 				t.Errorf("unmount %s: %v", at, err)

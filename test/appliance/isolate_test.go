@@ -5,66 +5,26 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/landfall-dev/landfall/test/isolation"
 )
 
 // upstreamName resolves to loopback inside.
 const upstreamName = "quay.io"
 
-// runIsolated runs the tests as process 1 of namespaces, and keeps hold of their
-// mounts until they have ended: a file system of a process that is gone can be
-// unmounted, and its folder removed.
+// runIsolated runs the tests as process 1 of namespaces, without a network.
 func runIsolated() int {
-	runtime.LockOSThread() // namespaces and Pdeathsig are about the thread
-	err := errors.Join(unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "new namespaces:", err)
-		return 1
-	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Args[0] = os.Args[0]
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), insideEnv+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
-	if err = cmd.Start(); err == nil {
-		go func() {
-			<-signals
-			_ = cmd.Process.Kill()
-		}()
-		err = cmd.Wait()
-	}
-	dropMounts()
-	dropLoops()
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		return max(exit.ExitCode(), 1)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "new namespaces:", err)
-		return 1
-	}
-	return 0
-}
-
-// dropMounts takes away what tests that were ended left mounted.
-func dropMounts() {
-	for _, at := range []string{"/proc", "/etc", "/opt", "/var", "/run"} { // the tests'
-		_ = unix.Unmount(at, unix.MNT_DETACH)
-	}
-	for _, at := range mountPoints("/proc/thread-self/mountinfo") {
-		if strings.HasPrefix(at, os.Getenv("TMPDIR")+"/") {
-			_ = unix.Unmount(at, unix.MNT_DETACH)
-		}
-	}
+	return isolation.Run(insideEnv, syscall.CLONE_NEWNET, func() {
+		isolation.DropMounts("/proc", "/etc", "/opt", "/var", "/run") // the tests'
+		dropLoops()
+	})
 }
 
 // dropLoops removes the loop devices that tests that were ended have made.
@@ -106,9 +66,9 @@ func furnish() (left func() int, err error) {
 	if out, e := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); e != nil {
 		err = errors.Join(err, fmt.Errorf("ip link set lo up (apt-get install iproute2): %w %s", e, out))
 	}
-	mounts := mountPoints("/proc/self/mountinfo")
+	mounts := isolation.MountPoints("/proc/self/mountinfo")
 	return func() int {
-		return max(reportLeft("process", processes(), nil), reportLeft("mount", mountPoints("/proc/self/mountinfo"), mounts),
+		return max(reportLeft("process", processes(), nil), reportLeft("mount", isolation.MountPoints("/proc/self/mountinfo"), mounts),
 			reportLeft("loop device", loopDevices(), nil))
 	}, err
 }
@@ -133,16 +93,6 @@ func processes() (list []string) {
 		args, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
 		if len(args) > 0 { // empty for the dead that nobody waited for
 			list = append(list, e.Name()+" "+strings.ReplaceAll(string(args), "\x00", " "))
-		}
-	}
-	return list
-}
-
-func mountPoints(file string) (list []string) {
-	content, _ := os.ReadFile(file)
-	for line := range strings.Lines(string(content)) {
-		if fields := strings.Fields(line); len(fields) > 4 {
-			list = append(list, fields[4])
 		}
 	}
 	return list

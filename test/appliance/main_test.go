@@ -15,44 +15,27 @@
 package appliance
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/landfall-dev/landfall/test/isolation"
 )
 
 // The environment that the outer process hands down.
 const (
 	insideEnv = "LANDFALL_APPLIANCE_INSIDE"
-	binaryEnv = "LANDFALL_BIN"
+	binaryEnv = isolation.BinaryEnv
 )
 
 func TestMain(m *testing.M) {
 	if os.Getenv(insideEnv) != "" {
 		os.Exit(runInside(m.Run))
 	}
-	os.Exit(runOuter(m.Run))
-}
-
-// runOuter provides the binary and, as root, runs the tests in namespaces.
-func runOuter(tests func() int) int {
-	work, err := os.MkdirTemp("", "lf-") // short: sockets have short paths
-	if err == nil {
-		defer os.RemoveAll(work)
-		err = errors.Join(os.Setenv("TMPDIR", work), provideBinary(work))
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	if os.Geteuid() != 0 {
-		return tests()
-	}
-	return runIsolated()
+	os.Exit(isolation.Outer("lf-", m.Run, runIsolated)) // short: sockets have short paths
 }
 
 // runInside runs the tests; several at a time, because they wait more than they
@@ -68,25 +51,6 @@ func runInside(tests func() int) int {
 	code := tests()
 	closeUpstream()
 	return max(code, left())
-}
-
-// provideBinary makes binaryEnv an absolute path.
-func provideBinary(work string) error {
-	if bin := os.Getenv(binaryEnv); bin != "" {
-		abs, err := filepath.Abs(bin)
-		if err == nil {
-			_, err = os.Stat(abs)
-		}
-		return errors.Join(err, os.Setenv(binaryEnv, abs))
-	}
-	bin := filepath.Join(work, "landfall")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", bin, "./cmd/landfall")
-	cmd.Dir = "../.."
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building landfall: %w\n%s", err, strings.TrimSpace(string(out)))
-	}
-	return os.Setenv(binaryEnv, bin)
 }
 
 // debianPackage says what to install for a program.

@@ -26,22 +26,43 @@ func bigBundle(t *testing.T) string {
 	return createBundle(t, refs...)
 }
 
-// killed runs a program and kills it with SIGKILL after a while; false when it
-// was done before.
-func killed(t *testing.T, after time.Duration, args ...string) bool {
+// killer kills programs at moments within a span that follows what the programs
+// take: it shrinks when one was done before, and grows when one was not, so that
+// four of five are killed however busy the machine is.
+type killer struct {
+	t      *testing.T
+	random *rand.Rand
+	span   time.Duration
+}
+
+func newKiller(t *testing.T, took time.Duration) *killer {
 	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("it takes %v; random seed %d", took, seed)
+	return &killer{t, rand.New(rand.NewPCG(seed, 0)), took}
+}
+
+// kills runs a program and kills it with SIGKILL after a while; false when it was
+// done before.
+func (k *killer) kills(args ...string) bool {
+	k.t.Helper()
 	cmd := exec.Command(args[0], args[1:]...)
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		k.t.Fatal(err)
 	}
-	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(time.Duration(k.random.Int64N(int64(k.span))), func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	_ = cmd.Wait()
 	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if status.Exited() && status.ExitStatus() != 0 {
-		t.Fatalf("%v: exit %d without being killed", args, status.ExitStatus())
+		k.t.Fatalf("%v: exit %d without being killed", args, status.ExitStatus())
 	}
-	return status.Signaled()
+	if !status.Signaled() {
+		k.span = k.span * 3 / 4
+		return false
+	}
+	k.span = k.span * 17 / 16
+	return true
 }
 
 func TestKillImportAndImportAgain(t *testing.T) {
@@ -55,7 +76,7 @@ func TestKillImportAndImportAgain(t *testing.T) {
 		t.Fatalf("names after a whole import: %v", want.names)
 	}
 
-	random := newRandom(t, took)
+	killer := newKiller(t, took)
 	kept := t.TempDir() // is killed until it is whole; the others only once
 	for kills, round := 0, 0; kills < 20; round++ {
 		if round == 200 {
@@ -65,7 +86,7 @@ func TestKillImportAndImportAgain(t *testing.T) {
 		if round%2 == 0 {
 			data = t.TempDir()
 		}
-		if !killed(t, random(), landfall("bundle", "import", bundle, "--data", data)...) {
+		if !killer.kills(landfall("bundle", "import", bundle, "--data", data)...) {
 			expectSettled(t, data, want)
 			kept = t.TempDir()
 			continue
@@ -101,13 +122,13 @@ func TestKillCreateAndCreateAgain(t *testing.T) {
 	create := landfall("bundle", "create", "--plain-http", "-o", bundle, ref)
 	began := time.Now()
 	run(t, create...)
-	random := newRandom(t, time.Since(began))
+	killer := newKiller(t, time.Since(began))
 
 	for range 12 {
 		if err := os.Remove(bundle); err != nil {
 			t.Fatal(err)
 		}
-		for killed(t, random(), create...) {
+		for killer.kills(create...) {
 			if _, err := os.Stat(bundle); err == nil {
 				run(t, landfall("bundle", "verify", bundle)...)
 			}
@@ -117,15 +138,6 @@ func TestKillCreateAndCreateAgain(t *testing.T) {
 			t.Errorf("beside the bundle: %v", got)
 		}
 	}
-}
-
-// newRandom returns moments within the time that a program takes.
-func newRandom(t *testing.T, took time.Duration) func() time.Duration {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("it takes %v; random seed %d", took, seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	return func() time.Duration { return time.Duration(random.Int64N(int64(took))) }
 }
 
 // state is what a data folder holds after a start and an end of the site.

@@ -19,26 +19,23 @@
 package powerloss
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"os/signal"
-	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/landfall-dev/landfall/test/isolation"
 )
 
 const (
 	insideEnv = "LANDFALL_POWERLOSS_INSIDE" // set within the namespaces
-	binaryEnv = "LANDFALL_BIN"
+	binaryEnv = isolation.BinaryEnv
 	seedEnv   = "LANDFALL_POWERLOSS_SEED"
 	cutsEnv   = "LANDFALL_POWERLOSS_CUTS"
 	killsEnv  = "LANDFALL_POWERLOSS_KILLS"
@@ -53,93 +50,12 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(m.Run())
 	}
-	os.Exit(runOuter(m.Run))
+	os.Exit(isolation.Outer("landfall-pl-", m.Run, runIsolated))
 }
 
-// runOuter builds the binary and, as root, runs the tests in namespaces of
-// their own: whatever ends them, their processes, mounts and devices end too.
-func runOuter(tests func() int) int {
-	work, err := os.MkdirTemp("", "landfall-pl-")
-	if err == nil {
-		defer os.RemoveAll(work)
-		err = errors.Join(os.Setenv("TMPDIR", work), provideBinary(work))
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	if os.Geteuid() != 0 {
-		return tests()
-	}
-	return runIsolated()
-}
-
-// runIsolated keeps hold of the mounts until the process that serves the disk
-// is gone: the other way round the kernel would wait for that process to write
-// to its own disk while it dies.
+// runIsolated runs the tests in namespaces of their own.
 func runIsolated() int {
-	runtime.LockOSThread() // namespaces and Pdeathsig are about the thread
-	err := errors.Join(unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "new namespaces:", err)
-		return 1
-	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), insideEnv+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
-	if err = cmd.Start(); err == nil {
-		go func() {
-			<-signals
-			_ = cmd.Process.Kill()
-		}()
-		err = cmd.Wait()
-	}
-	dropMounts()
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		return max(exit.ExitCode(), 1)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "new namespaces:", err)
-		return 1
-	}
-	return 0
-}
-
-// dropMounts takes away what tests that were ended left mounted, so that their
-// folders can be removed.
-func dropMounts() {
-	_ = unix.Unmount("/proc", unix.MNT_DETACH) // the tests', of processes that are gone
-	content, err := os.ReadFile("/proc/thread-self/mountinfo")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	for line := range strings.Lines(string(content)) {
-		if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(fields[4], os.Getenv("TMPDIR")+"/") {
-			_ = unix.Unmount(fields[4], unix.MNT_DETACH)
-		}
-	}
-}
-
-// provideBinary makes binaryEnv an absolute path.
-func provideBinary(work string) error {
-	if bin := os.Getenv(binaryEnv); bin != "" {
-		abs, err := filepath.Abs(bin)
-		if err == nil {
-			_, err = os.Stat(abs)
-		}
-		return errors.Join(err, os.Setenv(binaryEnv, abs))
-	}
-	bin := filepath.Join(work, "landfall")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", bin, "./cmd/landfall")
-	cmd.Dir = "../.."
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building landfall: %w\n%s", err, out)
-	}
-	return os.Setenv(binaryEnv, bin)
+	return isolation.Run(insideEnv, 0, func() { isolation.DropMounts("/proc") }) // the tests', of processes that are gone
 }
 
 // needDisk ends the test where no power can be cut: as a failure where it has

@@ -17,15 +17,14 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/landfall-dev/landfall/internal/leaktest"
 	"github.com/landfall-dev/landfall/ui/appliance"
 	"github.com/landfall-dev/landfall/ui/diagnostics"
 	"github.com/landfall-dev/landfall/ui/observe"
 	"github.com/landfall-dev/landfall/ui/settings"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // site is a whole appliance, as it is reached from outside.
 type site struct {

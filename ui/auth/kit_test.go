@@ -15,14 +15,13 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"go.uber.org/goleak"
-
+	"github.com/landfall-dev/landfall/internal/leaktest"
 	"github.com/landfall-dev/landfall/internal/sqldb"
 	"github.com/landfall-dev/landfall/ui/audit"
 	"github.com/landfall-dev/landfall/ui/auth/password"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // tables is a database that others share.
 type tables struct{ *sqldb.DB }

@@ -17,9 +17,9 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"go.uber.org/goleak"
 
 	"github.com/landfall-dev/landfall/bundle"
+	"github.com/landfall-dev/landfall/internal/leaktest"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/attach"
 	"github.com/landfall-dev/landfall/registry/registrytest"
@@ -27,7 +27,7 @@ import (
 	"github.com/landfall-dev/landfall/ui/browse"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // site is a store with a browser over it.
 type site struct {

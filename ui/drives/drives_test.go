@@ -9,10 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/bundle/media"
+	"github.com/landfall-dev/landfall/internal/leaktest"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/attach"
 	"github.com/landfall-dev/landfall/registry/registrytest"
@@ -24,7 +23,7 @@ import (
 	"github.com/landfall-dev/landfall/ui/landing"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // site is an appliance's part that lands from drives; a folder stands for one.
 type site struct {

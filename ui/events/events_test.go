@@ -11,12 +11,11 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"go.uber.org/goleak"
-
+	"github.com/landfall-dev/landfall/internal/leaktest"
 	"github.com/landfall-dev/landfall/ui/events"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // next is the next event, which is there already.
 func next(t *testing.T, s *events.Subscription) events.Event {

@@ -12,8 +12,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"go.uber.org/goleak"
-
+	"github.com/landfall-dev/landfall/internal/leaktest"
 	"github.com/landfall-dev/landfall/internal/sqldb"
 	"github.com/landfall-dev/landfall/ui/audit"
 	"github.com/landfall-dev/landfall/ui/events"
@@ -25,7 +24,7 @@ func TestMain(m *testing.M) {
 		help(dir) // a process of its own, to be killed
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // database is a database without a store.

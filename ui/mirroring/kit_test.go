@@ -16,8 +16,8 @@ import (
 	"time"
 
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
-	"go.uber.org/goleak"
 
+	"github.com/landfall-dev/landfall/internal/leaktest"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/registrytest"
 	"github.com/landfall-dev/landfall/registry/remote"
@@ -25,7 +25,7 @@ import (
 	"github.com/landfall-dev/landfall/ui/jobs"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // upstream is a real registry with the fixture's content, whose blobs can be held up.
 type upstream struct {

@@ -15,14 +15,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/landfall-dev/landfall/internal/leaktest"
 )
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
 		os.Exit(child())
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // manager is a service manager's socket. Environment variables belong to the

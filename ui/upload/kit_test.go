@@ -22,8 +22,7 @@ import (
 	"testing/fstest"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/landfall-dev/landfall/internal/leaktest"
 	"github.com/landfall-dev/landfall/internal/sqldb"
 	"github.com/landfall-dev/landfall/ui/audit"
 	"github.com/landfall-dev/landfall/ui/events"
@@ -326,7 +325,7 @@ func (s *site) inFolder() (names []string) {
 
 func textOf(v any) string { return fmt.Sprint(v) }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // connect sends the head of a PATCH over a connection of its own.
 func (s *site) connect(location string, header map[string]string, length int) net.Conn {

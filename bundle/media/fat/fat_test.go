@@ -12,12 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/landfall-dev/landfall/bundle/media/fat"
+	"github.com/landfall-dev/landfall/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // layouts are what sticks and cards come with, small.
 var layouts = []struct {

@@ -12,12 +12,11 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/landfall-dev/landfall/bundle/media/iso"
+	"github.com/landfall-dev/landfall/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // tree reads a volume whole: content by path, a slash at the end of folders.
 func tree(t *testing.T, v *iso.Volume, folder iso.Entry, at string, all map[string]string) map[string]string {

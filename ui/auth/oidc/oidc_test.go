@@ -26,8 +26,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"go.uber.org/goleak"
 
+	"github.com/landfall-dev/landfall/internal/leaktest"
 	"github.com/landfall-dev/landfall/internal/sqldb"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/ui/audit"
@@ -35,7 +35,7 @@ import (
 	"github.com/landfall-dev/landfall/ui/auth/password"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 type tables struct{ *sqldb.DB }
 

@@ -12,8 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/landfall-dev/landfall/internal/leaktest"
 	"github.com/landfall-dev/landfall/registry/engine"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/ui/audit"
@@ -21,7 +20,7 @@ import (
 	"github.com/landfall-dev/landfall/ui/auth/password"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 const goodPassword = "correct horse battery"
 

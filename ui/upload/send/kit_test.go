@@ -17,8 +17,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"go.uber.org/goleak"
-
+	"github.com/landfall-dev/landfall/internal/leaktest"
 	"github.com/landfall-dev/landfall/internal/sqldb"
 	"github.com/landfall-dev/landfall/ui/upload"
 )
@@ -33,7 +32,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 const childVariable = "LANDFALL_TEST_UPLOADS"
