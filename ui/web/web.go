@@ -4,11 +4,17 @@
 package web
 
 import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
 	"embed"
 	"io"
 	"io/fs"
+	"mime"
 	"net/http"
 	"path"
+	"strconv"
+	"strings"
 )
 
 // embedded has what 'make ui' builds, in dist, and a text that keeps it in the
@@ -32,7 +38,6 @@ func Handler() http.Handler {
 }
 
 func handler(files fs.FS) http.Handler {
-	server := http.FileServerFS(files)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -41,23 +46,64 @@ func handler(files fs.FS) http.Handler {
 		}
 		w.Header().Set("Content-Security-Policy", policy)
 		page, err := fs.ReadFile(files, "index.html")
-		if err != nil {
+		switch {
+		case err != nil:
 			absent(w, r)
-			return
-		}
-		if info, err := fs.Stat(files, r.URL.Path[1:]); err == nil && info.Mode().IsRegular() && r.URL.Path != "/index.html" {
-			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable") // their names have their hashes
-			server.ServeHTTP(w, r)
-			return
-		}
-		if ext := path.Ext(r.URL.Path); ext != "" && r.URL.Path != "/index.html" {
+		case serveFile(w, r, files, strings.TrimPrefix(r.URL.Path, "/")):
+		case path.Ext(r.URL.Path) != "" && strings.HasPrefix(r.URL.Path, "/assets/"):
 			http.NotFound(w, r) // a file that there is not
-			return
+		default:
+			w.Header().Set("Cache-Control", "no-cache")
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			_, _ = w.Write(page)
 		}
-		w.Header().Set("Cache-Control", "no-cache")
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(page)
 	})
+}
+
+// serveFile serves a file that has its hash in its name, if there is one. What can be
+// compressed is in the binary as .gz only.
+func serveFile(w http.ResponseWriter, r *http.Request, files fs.FS, name string) bool {
+	if path.Dir(name) != "assets" {
+		return false
+	}
+	content, err := fs.ReadFile(files, name)
+	if err != nil {
+		content, err = fs.ReadFile(files, name+".gz")
+		if err != nil {
+			return false
+		}
+		w.Header().Set("Vary", "Accept-Encoding")
+		if acceptsGzip(r) {
+			w.Header().Set("Content-Encoding", "gzip")
+		} else if content, err = unzip(content); err != nil {
+			panic(err) // the build has made it
+		}
+	}
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	w.Header().Set("Content-Type", cmp.Or(mime.TypeByExtension(path.Ext(name)), "application/octet-stream"))
+	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+	_, _ = w.Write(content)
+	return true
+}
+
+// acceptsGzip says whether a client takes gzip (RFC 9110, 12.5.3).
+func acceptsGzip(r *http.Request) bool {
+	for coding := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
+		name, weight, _ := strings.Cut(coding, ";")
+		if name = strings.TrimSpace(name); name == "gzip" || name == "*" {
+			weight = strings.TrimSpace(weight)
+			return !strings.HasPrefix(weight, "q=0") || strings.Trim(weight, "q=0.") != ""
+		}
+	}
+	return false
+}
+
+func unzip(content []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(content))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(z)
 }
 
 // absent is what there is without the UI.
