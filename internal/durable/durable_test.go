@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/landfall-dev/landfall/internal/durable"
@@ -84,8 +85,17 @@ func TestLock(t *testing.T) {
 	if ok, err := durable.Lock(second); ok || err != nil {
 		t.Fatalf("second: %v, %v; want a plain no", ok, err)
 	}
+	// A process that is being started has all files open for a moment.
+	child, err := syscall.Dup(int(first.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(child)
+	if err := durable.Unlock(first); err != nil {
+		t.Fatal(err)
+	}
 	first.Close()
 	if ok, err := durable.Lock(second); !ok || err != nil {
-		t.Fatalf("after the first was closed: %v, %v", ok, err)
+		t.Fatalf("after the first let go: %v, %v", ok, err)
 	}
 }

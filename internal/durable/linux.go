@@ -73,13 +73,19 @@ func Written(f *os.File, offset, n int64) bool {
 }
 
 // Lock takes the file for this process alone; false when another has it. It
-// is let go when the file is closed or the process ends, however it ends.
+// is let go by Unlock, or when the process ends, however it ends.
 func Lock(f *os.File) (bool, error) {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return false, nil
 	}
 	return err == nil, os.NewSyscallError("flock "+f.Name(), err)
+}
+
+// Unlock lets go of a file that Lock has taken. Closing it alone does so too, but
+// later when a process is being started at that moment, which has it open until then.
+func Unlock(f *os.File) error {
+	return os.NewSyscallError("flock "+f.Name(), unix.Flock(int(f.Fd()), unix.LOCK_UN))
 }
 
 // Forget drops what memory holds of a file that nobody has changed, so that the

@@ -101,7 +101,7 @@ func (b *maker) run(ctx context.Context, from Source) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer func() { _ = errors.Join(durable.Unlock(lock), lock.Close()) }()
 	if err := b.folder.MakeBlobs(); err != nil {
 		return err
 	}
@@ -304,7 +304,7 @@ func restore(ctx context.Context, from, to store.Folder, opts RestoreOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	defer lock.Close()
+	defer func() { _ = errors.Join(durable.Unlock(lock), lock.Close()) }()
 	if _, err := os.Stat(to.Database()); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s holds a store already: name an empty folder", registry.ErrConflict, to)
 	}

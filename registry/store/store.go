@@ -208,7 +208,7 @@ func (s *Store) release(clean bool) error {
 		errs = append(errs, s.db.Close())
 	}
 	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
+		errs = append(errs, durable.Unlock(s.lock), s.lock.Close())
 	}
 	return errors.Join(errs...)
 }
