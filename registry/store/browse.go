@@ -68,27 +68,60 @@ const lastPath = "~"
 type finder struct {
 	*Store
 	FindOptions
-	like []any // patterns, one for each word
-	list []FoundName
+	words []string
+	list  []FoundName
 }
 
 func (s *Store) newFinder(opts FindOptions) (*finder, error) {
 	f := &finder{Store: s, FindOptions: opts, list: []FoundName{}}
 	f.Limit = cmp.Or(f.Limit, 100)
-	words := strings.Fields(strings.ToLower(opts.Query))
-	slices.SortStableFunc(words, func(a, b string) int { return len(b) - len(a) }) // the rarest first, most likely
-	if len(words) > maxWords || len(opts.Query) > maxQuery || strings.ContainsRune(opts.Query, 0) {
+	f.words = strings.Fields(opts.Query)
+	slices.SortStableFunc(f.words, func(a, b string) int { return len(b) - len(a) }) // the rarest first, most likely
+	if len(f.words) > maxWords || len(opts.Query) > maxQuery || strings.ContainsRune(opts.Query, 0) {
 		return nil, fmt.Errorf("%w: a query is text of at most %d words and %d bytes", registry.ErrInvalid, maxWords, maxQuery)
-	}
-	for _, word := range words {
-		f.like = append(f.like, "%"+strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(word)+"%")
 	}
 	return f, nil
 }
 
-// matching is the condition that all words occur in an expression.
-func (f *finder) matching(expression string) string {
-	return strings.Repeat(` AND lower(`+expression+`) LIKE ? ESCAPE '\'`, len(f.like))
+// like is a pattern for LIKE, which takes large and small letters for the same.
+func like(before, text, after string) string {
+	return before + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + after
+}
+
+// inRepository is the condition that all words occur in the name of a repository.
+func (f *finder) inRepository() (where string, args []any) {
+	for _, word := range f.words {
+		where += ` AND name LIKE ? ESCAPE '\'`
+		args = append(args, like("%", word, "%"))
+	}
+	return where, args
+}
+
+// inName is the condition that all words occur in the name of a tag, with that of a
+// repository from one path to another. To join the two for every tag would take most
+// of the time: each repository is looked at once instead.
+func (f *finder) inName(first, last string) (where string, args []any) {
+	within, bounds := "", []any(nil)
+	if last != lastPath { // else all are looked at, in the order in which they lie
+		within, bounds = `path >= ? AND path <= ? AND `, []any{first, last}
+	}
+	repository := func(pattern string) string {
+		args = append(append(args, bounds...), pattern)
+		return `r.id IN (SELECT id FROM repositories WHERE ` + within + `name LIKE ? ESCAPE '\')`
+	}
+	tag := func(pattern string) string {
+		args = append(args, pattern)
+		return `t.name LIKE ? ESCAPE '\'`
+	}
+	for _, word := range f.words {
+		anywhere := like("%", word, "%")
+		if i := strings.LastIndexByte(word, ':'); i < 0 {
+			where += ` AND (` + tag(anywhere) + ` OR ` + repository(anywhere) + `)`
+		} else { // it is between the two, or before the port of a registry
+			where += ` AND (` + tag(like("", word[i+1:], "%")) + ` AND ` + repository(like("%", word[:i], "")) + ` OR ` + repository(anywhere) + `)`
+		}
+	}
+	return where, args
 }
 
 // splitName splits a cursor into the path of its repository and its tag.
@@ -136,29 +169,31 @@ func (f *finder) tags(ctx context.Context, path, after string) error {
 			return err
 		}
 	}
-	return f.find(ctx, `r.path = ? AND t.name > ?`, path, after)
+	return f.find(ctx, path, path, after)
 }
 
 // between finds in all repositories from one path to another.
 func (f *finder) between(ctx context.Context, first, last string) error {
-	return f.find(ctx, `r.path >= ? AND r.path <= ?`, first, last)
+	return f.find(ctx, first, last, "")
 }
 
-// find fills the list. The tables are read in the order in which they are named,
+// find fills the list with the tags after one, of repositories from one path to
+// another. The tables are read in the order in which they are named,
 // here and where else it says CROSS JOIN: the rows come sorted, and a page ends early.
-func (f *finder) find(ctx context.Context, where string, args ...any) error {
+func (f *finder) find(ctx context.Context, first, last, after string) error {
 	if len(f.list) >= f.Limit {
 		return nil
 	}
 	var n FoundName
 	var at int64
-	args = append(append(args, f.like...), f.Limit-len(f.list))
+	where, args := f.inName(first, last)
+	args = append(append([]any{first, last, after}, args...), f.Limit-len(f.list))
 	return each(ctx, f.db.Read, []any{&n.Repository, &n.Tag, &n.Digest, &n.MediaType, &n.ArtifactType, &n.Size, &at}, func() {
 		n.Updated = time.UnixMilli(at).UTC()
 		f.list = append(f.list, n)
 	}, `SELECT r.name, t.name, t.digest, m.media_type, m.artifact_type, length(m.content), t.updated_at
 		FROM repositories r CROSS JOIN tags t CROSS JOIN manifests m
-		WHERE t.repository_id = r.id AND m.digest = t.digest AND `+where+f.matching(`r.name || ':' || t.name`)+`
+		WHERE t.repository_id = r.id AND m.digest = t.digest AND r.path >= ? AND r.path <= ? AND t.name > ?`+where+`
 		ORDER BY r.path, t.name LIMIT ?`, args...)
 }
 
@@ -210,7 +245,8 @@ func (s *Store) FindRepositories(ctx context.Context, opts FindOptions) ([]Found
 	if err != nil {
 		return nil, err
 	}
-	where, args := f.matching("name")+` AND EXISTS (SELECT 1 FROM repository_manifests rm WHERE rm.repository_id = r.id)`, f.like
+	where, args := f.inRepository()
+	where += ` AND EXISTS (SELECT 1 FROM repository_manifests rm WHERE rm.repository_id = r.id)`
 	if f.Repository != "" {
 		where, args = where+` AND path = ?`, append(args, registry.RepositoryPath(f.Repository))
 	}

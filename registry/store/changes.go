@@ -18,6 +18,7 @@ type ChangeKind string
 const (
 	TagSet         ChangeKind = "tag.set"
 	TagDelete      ChangeKind = "tag.delete"
+	TagRestore     ChangeKind = "tag.restore"  // taken out of the trash
 	ManifestPut    ChangeKind = "manifest.put" // pushed without a tag, or brought as a name of its own
 	ManifestDelete ChangeKind = "manifest.delete"
 	BlobDelete     ChangeKind = "blob.delete"

@@ -207,7 +207,7 @@ func TestChangesOfUpkeep(t *testing.T) {
 	k.want("collect", 0)
 	_, err = k.Undo(t.Context())
 	k.must(err)
-	k.want("undo", 1, "tag.set a/b:old null > "+short(old), "tag.set a/b:older null > "+short(old), `trash.restore trash null > {"tags":2,"manifests":1,"blobs":0}`)
+	k.want("undo", 1, "tag.restore a/b:old null > "+short(old), "tag.restore a/b:older null > "+short(old), `trash.restore trash null > {"tags":2,"manifests":1,"blobs":0}`)
 	_, err = k.Undo(t.Context())
 	k.must(err)
 	k.want("undo of nothing", 0)

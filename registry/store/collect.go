@@ -54,6 +54,9 @@ func (s *Store) Collect(ctx context.Context, opts CollectOptions) (*Collected, e
 	defer s.upkeep.Unlock()
 	s.collecting.start()
 	defer s.collecting.finish()
+	if !opts.DryRun {
+		defer s.counts.outdate()
+	}
 	c := &collector{Store: s, opts: opts, report: Collected{DryRun: opts.DryRun, Repositories: []CollectedRepository{}}, totals: map[int64]*CollectedRepository{}}
 	defer s.refillBallast()
 	defer s.recharge()

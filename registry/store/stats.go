@@ -46,26 +46,30 @@ type CollectProgress struct {
 	FreedBytes int64     `json:"freedBytes"`      // erased so far
 }
 
-// statsAge is for how long counts over large tables are good enough.
-const statsAge = 30 * time.Second
+// Counts over large tables are good enough for so many times as long as they took, and
+// half a minute at most.
+const (
+	statsTimes = 100
+	statsAge   = 30 * time.Second
+)
 
 // counts are the parts of Stats that cost a walk over tables.
 type counts struct {
 	mu    sync.Mutex // protects the fields below
-	at    time.Time
+	until time.Time
 	stats Stats
 }
 
-// Stats tells the figures; those that cost a walk over tables may be half a
+// Stats tells the figures; those that cost a walk over large tables may be half a
 // minute old.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	s.counts.mu.Lock()
 	defer s.counts.mu.Unlock()
-	if time.Since(s.counts.at) > statsAge {
+	if began := time.Now(); began.After(s.counts.until) {
 		if err := s.count(ctx, &s.counts.stats); err != nil {
 			return Stats{}, err
 		}
-		s.counts.at = time.Now()
+		s.counts.until = time.Now().Add(min(statsTimes*time.Since(began), statsAge))
 	}
 	stats := s.counts.stats
 	stats.DamagedBlobs = s.damaged.Load()
@@ -82,6 +86,14 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	var err error
 	stats.FreeBytes, err = durable.Free(string(s.folder))
 	return stats, err
+}
+
+// outdate makes the next Stats count anew: who has just freed room, or brought
+// something back, looks whether it worked.
+func (c *counts) outdate() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.until = time.Time{}
 }
 
 func (s *Store) count(ctx context.Context, stats *Stats) error {

@@ -62,6 +62,7 @@ func (s *Store) Undo(ctx context.Context) (r Restored, err error) {
 		return r, errUpkeep
 	}
 	defer s.upkeep.Unlock()
+	defer s.counts.outdate()
 	s.content.RLock()
 	defer s.content.RUnlock()
 	err = s.writeAnyway(ctx, s.db.Write, s.noted(ctx, func(tx *noting) error {
@@ -119,7 +120,7 @@ func restoreTags(ctx context.Context, tx *noting) (n int64, err error) {
 	var d digest.Digest
 	err = each(ctx, tx, []any{&id, &name, &d}, func() {
 		n++
-		tx.note(Change{Kind: TagSet, Name: names[id] + ":" + name, After: d})
+		tx.note(Change{Kind: TagRestore, Name: names[id] + ":" + name, After: d})
 	}, `INSERT INTO tags (repository_id, name, digest, updated_at)
 		SELECT repository_id, tag, digest, coalesce(updated_at, trashed_at) FROM trash t WHERE kind = 'tag'
 		AND EXISTS (SELECT 1 FROM repository_manifests rm WHERE rm.repository_id = t.repository_id AND rm.digest = t.digest)
