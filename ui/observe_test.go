@@ -158,13 +158,13 @@ func TestHostileRequests(t *testing.T) {
 	address := serve(t, ui.Options{})
 	send(t, "GET", "http://"+address+"/v2/a/manifests/a", nil)
 	send(t, "BREW", "http://"+address+"/v2/a/manifests/a", nil)
-	send(t, "GET", "http://"+address+"/a.txt", nil)
+	send(t, "GET", "http://"+address+"/assets/a.txt", nil)
 	awaitMetric(t, address, `landfall_http_requests_total{code="404",method="GET",route="other"}`, 1)
 	before := len(scrape(t, address))
 	for i := range 100 {
 		send(t, "GET", fmt.Sprintf("http://%s/v2/a%d/manifests/b%d", address, i, i), nil)
 		send(t, fmt.Sprintf("BREW%d", i), "http://"+address+"/v2/a/manifests/a", nil)
-		send(t, "GET", fmt.Sprintf("http://%s/%d%%22%%0a.txt", address, i), nil)
+		send(t, "GET", fmt.Sprintf("http://%s/assets/%d%%22%%0a.txt", address, i), nil)
 	}
 	got := awaitMetric(t, address, `landfall_http_requests_total{code="404",method="GET",route="other"}`, 101)
 	if len(got) != before {

@@ -120,6 +120,9 @@ func NewServer(s *store.Store, opts Options) *Server {
 // as long as the server is to end then.
 func (s *Server) OnEnding(do func()) { s.http.RegisterOnShutdown(sync.OnceFunc(do)) }
 
+// Traffic is what has gone through since the program began.
+func (s *Server) Traffic() observe.Traffic { return s.observer.Traffic() }
+
 // Metrics answers for a listener of its own.
 func (s *Server) Metrics() http.Handler { return s.observer.Metrics() }
 

@@ -51,6 +51,9 @@ func (o *Observer) begin(w http.ResponseWriter, r *http.Request) (*exchange, *ht
 	o.metrics.inFlight.Add(1)
 	x := &exchange{Context: r.Context(), method: methodOf(r.Method), route: routeOf(r.URL.Path)}
 	x.answer = recorder{ResponseWriter: w, start: time.Now(), head: x.method == head, timed: x.method == get && x.route == blob}
+	if x.route.ofRegistry() {
+		x.answer.traffic = &o.traffic
+	}
 	x.id[0] = requestID(r.Header)
 	w.Header()["X-Request-Id"] = x.id[0:1:1]
 	if o.traces != nil {
@@ -58,7 +61,7 @@ func (o *Observer) begin(w http.ResponseWriter, r *http.Request) (*exchange, *ht
 	}
 	r = r.WithContext(x)
 	if r.Body != nil && r.Body != http.NoBody {
-		x.body = &body{ReadCloser: r.Body}
+		x.body = &body{ReadCloser: r.Body, traffic: &o.traffic}
 		r.Body = x.body
 	}
 	return x, r
@@ -79,6 +82,7 @@ func (o *Observer) end(x *exchange, r *http.Request) {
 		received = x.body.n.Load()
 	}
 	o.metrics.observe(x, took, received)
+	o.traffic.end(x)
 	if x.span != nil {
 		endSpan(x, received)
 	}
@@ -94,12 +98,14 @@ func (o *Observer) end(x *exchange, r *http.Request) {
 // body counts what the handler reads. A handler may read on another goroutine.
 type body struct {
 	io.ReadCloser
-	n atomic.Int64
+	n       atomic.Int64
+	traffic *traffic
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.n.Add(int64(n))
+	b.traffic.received.Add(int64(n))
 	return n, err
 }
 

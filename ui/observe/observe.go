@@ -31,6 +31,7 @@ type Observer struct {
 	level   slog.Level
 	metrics *metrics
 	traces  *Traces
+	traffic traffic
 }
 
 // New makes an Observer.

@@ -18,6 +18,9 @@ type recorder struct {
 	status int   // 0 before it began
 	sent   int64 // bytes of the body that the connection took
 	head   bool  // net/http drops the body
+	// traffic counts what is sent while it goes; nil for answers that are none of
+	// the registry's.
+	traffic *traffic
 }
 
 var (
@@ -43,6 +46,7 @@ func (w *recorder) begin(status int) {
 func (w *recorder) count(n int64) {
 	if !w.head {
 		w.sent += n
+		w.traffic.addSent(n)
 	}
 }
 
@@ -69,9 +73,34 @@ func (w *recorder) WriteString(s string) (int, error) {
 	return n, err
 }
 
-// ReadFrom hands the reader on as it is: net/http looks for a file in it.
+// slice is how much of a file is sent before it is counted, in bytes: few enough
+// that slow clients show in a minute, so many that the counting costs nothing.
+const slice = 16 << 20
+
+// ReadFrom hands the reader on in slices of the same kind: net/http looks for a
+// file in it.
 func (w *recorder) ReadFrom(src io.Reader) (n int64, err error) {
 	w.begin(http.StatusOK)
+	all, ok := src.(*io.LimitedReader)
+	if !ok || all.N <= slice {
+		return w.pass(src)
+	}
+	part := &io.LimitedReader{R: all.R}
+	for all.N > 0 {
+		asked := min(all.N, slice)
+		part.N = asked
+		sent, err := w.pass(part)
+		n += sent
+		all.N -= sent
+		if err != nil || sent < asked {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// pass is ReadFrom of one slice.
+func (w *recorder) pass(src io.Reader) (n int64, err error) {
 	if inner, ok := w.ResponseWriter.(io.ReaderFrom); ok {
 		n, err = inner.ReadFrom(src)
 	} else {
