@@ -285,6 +285,15 @@ func (r *Reader) OpenBlob(d digest.Digest) (f *os.File, offset int64, err error)
 	return f, e.offset, err
 }
 
+// EntryOf is where in the file a blob or manifest is, with its headers and padding.
+func (r *Reader) EntryOf(d digest.Digest) (offset, size int64, carried bool) {
+	e := r.places[d]
+	if e == nil {
+		return 0, 0, false
+	}
+	return e.frame, e.end() - e.frame, true
+}
+
 // Size is the file's length in bytes.
 func (r *Reader) Size() int64 { return r.size }
 

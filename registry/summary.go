@@ -152,7 +152,7 @@ func (s *summarizer) platformOf(repository string, d Descriptor, m *Manifest) (s
 // states none, or the manifest is no image's.
 func configPlatform(ctx context.Context, src Reader, repository string, m *Manifest) (*Platform, error) {
 	config := m.Blobs[0]
-	if config.Size > MaxManifestSize || !strings.Contains(config.MediaType, "image") {
+	if !statesPlatform(config) {
 		return nil, nil
 	}
 	content, err := ReadBlob(ctx, src, repository, config)
@@ -164,4 +164,28 @@ func configPlatform(ctx context.Context, src Reader, repository string, m *Manif
 		return nil, nil
 	}
 	return &p, nil
+}
+
+// statesPlatform reports whether a config is read for its platform.
+func statesPlatform(config Descriptor) bool {
+	return config.Size <= MaxManifestSize && strings.Contains(config.MediaType, "image")
+}
+
+// PlatformConfigs lists the blobs that Summarize reads of a graph.
+func PlatformConfigs(g *Graph) (list []Descriptor) {
+	bare := map[digest.Digest]bool{}
+	for _, n := range g.Names {
+		bare[n.Descriptor.Digest] = true
+	}
+	for _, n := range g.Manifests {
+		for _, c := range n.Manifest.Children {
+			bare[c.Digest] = bare[c.Digest] || c.Platform == nil
+		}
+	}
+	for _, n := range g.Manifests {
+		if bare[n.Descriptor.Digest] && !IsIndex(n.Descriptor.MediaType) && statesPlatform(n.Manifest.Blobs[0]) {
+			list = append(list, n.Manifest.Blobs[0])
+		}
+	}
+	return list
 }

@@ -76,7 +76,7 @@ func (j *imageJudge) each(ctx context.Context, ref registry.Ref, mediaType strin
 		return err
 	}
 	for _, layer := range m.Blobs {
-		if layer.MediaType != mediaType || layer.Size > maxSigned {
+		if layer.MediaType != mediaType || !isSigned(layer) {
 			continue
 		}
 		signed, err := registry.ReadBlob(ctx, j.src, ref.Repository, layer)
@@ -86,4 +86,19 @@ func (j *imageJudge) each(ctx context.Context, ref registry.Ref, mediaType strin
 		judge(layer, signed)
 	}
 	return nil
+}
+
+// isSigned reports whether a layer is one that is read to judge an image.
+func isSigned(layer registry.Descriptor) bool {
+	return (layer.MediaType == SimpleSigning || layer.MediaType == BundleArtifact) && layer.Size <= maxSigned
+}
+
+// SignatureLayers lists the blobs of a manifest that JudgeImage may read.
+func SignatureLayers(m *registry.Manifest) (list []registry.Descriptor) {
+	for _, layer := range m.Blobs {
+		if isSigned(layer) {
+			list = append(list, layer)
+		}
+	}
+	return list
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/landfall-dev/landfall/ui/diagnostics"
 	"github.com/landfall-dev/landfall/ui/drives"
 	"github.com/landfall-dev/landfall/ui/events"
+	"github.com/landfall-dev/landfall/ui/history"
 	"github.com/landfall-dev/landfall/ui/host"
 	"github.com/landfall-dev/landfall/ui/jobs"
 	"github.com/landfall-dev/landfall/ui/settings"
@@ -119,6 +120,7 @@ type Options struct {
 	Drives   *drives.Drives
 	Uploads  *upload.Uploads
 	Exports  string // the folder of bundles that were made
+	Temp     string // a folder for what is read once and does not fit into memory
 	// Mirrors runs mirrors.
 	Mirrors     Mirrorer
 	Auth        *auth.Auth
@@ -128,5 +130,6 @@ type Options struct {
 	Settings    *settings.Keeper
 	Certs       *certs.Certs
 	Host        host.Options
+	History     *history.History
 	Diagnostics diagnostics.Sources
 }

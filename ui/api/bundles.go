@@ -32,6 +32,7 @@ func (a *API) bundleRoutes() {
 			}
 			return give(a.opts.Lander.Inspect(ctx, in.Body))
 		})
+	a.outlineRoutes()
 	add(a, route{method: http.MethodPost, path: "/bundles/verify", id: "verify-bundle", right: "bundles.write", status: http.StatusAccepted,
 		summary: "Prove every byte of a bundle"},
 		func(ctx context.Context, in *sourceInput) (*jobAnswer, error) {
@@ -47,10 +48,7 @@ func (a *API) bundleRoutes() {
 			return a.history(ctx, landing.Kind, in)
 		})
 	addJob(a, route{path: "/bundles/exports", id: "export-bundle", right: "bundles.write", summary: "Make a bundle of what is here"}, chores.Export, chores.ExportArgs{})
-	add(a, route{method: http.MethodGet, path: "/bundles/exports", id: "list-exports", right: "bundles.read", summary: "List bundles that were made"},
-		func(ctx context.Context, in *historyInput) (*answer[page[jobs.Job]], error) {
-			return a.history(ctx, chores.Export, in)
-		})
+	add(a, route{method: http.MethodGet, path: "/bundles/exports", id: "list-exports", right: "bundles.read", summary: "List bundles that were made"}, a.listExports)
 	add(a, route{method: http.MethodGet, path: "/bundles/exports/{id}/content", id: "download-export", right: "bundles.read", media: typeBytes, summary: "Read a bundle that was made"}, a.downloadExport)
 	add(a, route{method: http.MethodDelete, path: "/bundles/exports/{id}", id: "delete-export", right: "bundles.write", summary: "Remove the file of a bundle that was made"}, a.deleteExport)
 }

@@ -74,6 +74,7 @@ func (a *API) contentRoutes() {
 		summary: "Tell what is behind a name"}, a.getArtifact)
 	add(a, route{method: http.MethodGet, path: "/content/consequences", id: "get-consequences", right: "content.read",
 		summary: "Tell what the deletion of a name would lead to"}, a.getConsequences)
+	a.tagHistoryRoutes()
 	add(a, route{method: http.MethodDelete, path: "/content/artifact", id: "delete-artifact", right: "content.delete",
 		summary: "Delete a tag, or a manifest with its tags"}, a.deleteArtifact)
 	add(a, route{method: http.MethodGet, path: "/content/blob", id: "get-blob", right: "content.read", media: typeBytes,

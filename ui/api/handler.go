@@ -52,6 +52,8 @@ type API struct {
 	opts   Options
 	router *gin.Engine
 	huma   huma.API
+
+	outlines chan struct{} // as many as are looked at now
 }
 
 // New makes the API of what the options have. Operations of what they have not
@@ -84,13 +86,13 @@ func New(opts Options) *API {
 		"token":   {Type: "http", Scheme: "bearer", Description: "A personal or robot token"},
 		"session": {Type: "apiKey", In: "cookie", Name: "landfall", Description: "The cookie of a login"},
 	}
-	a := &API{opts: opts, router: router, huma: humagin.New(router, config)}
+	a := &API{opts: opts, router: router, huma: humagin.New(router, config), outlines: make(chan struct{}, outlinesAtOnce)}
 	a.routes()
 	return a
 }
 
 // generic are names of types that say too little without their package.
-var generic = []string{"Progress", "State", "Run", "Status", "Summary", "Source", "Request", "Report", "Result", "Key", "Pin", "Line", "Step", "Entry", "Event", "Value", "Info", "Document", "Finding", "Header", "Verdict", "Record", "System", "Clock", "Load", "Memory", "Network", "Options", "List"}
+var generic = []string{"Progress", "State", "Run", "Status", "Summary", "Source", "Request", "Report", "Result", "Key", "Pin", "Line", "Step", "Entry", "Event", "Value", "Info", "Document", "Finding", "Header", "Verdict", "Record", "System", "Clock", "Load", "Memory", "Network", "Options", "List", "Series", "Sample"}
 
 // schemaName is what a type is called in the document.
 func schemaName(t reflect.Type, hint string) string {
@@ -123,6 +125,7 @@ type route struct {
 	or           Right // does as well; Anyone: nothing else does
 	whole        bool  // it tells of all repositories
 	summary      string
+	about        string // what the summary leaves out
 	status       int    // of success, when it is not 200 or 204
 	media        string // type of the answer, when it is no JSON
 	body         int64
@@ -144,7 +147,7 @@ func add[I, O any](a *API, r route, do func(context.Context, *I) (*O, error)) {
 func (a *API) operation(r route) huma.Operation {
 	group, _, _ := strings.Cut(strings.TrimPrefix(r.path, "/"), "/")
 	op := huma.Operation{
-		Method: r.method, Path: Prefix + r.path, OperationID: r.id, Summary: r.summary, Tags: []string{group},
+		Method: r.method, Path: Prefix + r.path, OperationID: r.id, Summary: r.summary, Description: r.about, Tags: []string{group},
 		DefaultStatus: r.status, MaxBodyBytes: maxRequest, BodyReadTimeout: bodyTime, Extensions: map[string]any{},
 		Middlewares: huma.Middlewares{a.guard(r)},
 	}

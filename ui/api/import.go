@@ -42,6 +42,7 @@ type Lander interface {
 	Start(ctx context.Context, s landing.Source, request landing.Request, idempotencyKey string) (jobs.Job, error)
 	Verify(ctx context.Context, s landing.Source, idempotencyKey string) (jobs.Job, error)
 	Inspect(ctx context.Context, s landing.Source) (*landing.Inspection, error)
+	InspectOutline(ctx context.Context, o landing.Outline) (*landing.Inspection, error)
 }
 
 func (a *API) importBundle(ctx context.Context, in *importInput) (*jobAnswer, error) {

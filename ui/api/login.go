@@ -9,20 +9,6 @@ import (
 	"github.com/landfall-dev/landfall/ui/auth"
 )
 
-// me is who makes a request, and what may be offered to it.
-type me struct {
-	Name       string       `json:"name"`
-	ID         string       `json:"id,omitempty"`
-	Kind       auth.Kind    `json:"kind" enum:"anonymous,user,robot,local"`
-	Role       auth.Role    `json:"role,omitempty"`
-	Via        string       `json:"via,omitempty" doc:"How it came: session, token, password, socket"`
-	Rights     []auth.Right `json:"rights" doc:"All that it may do"`
-	Grants     []auth.Grant `json:"grants" doc:"What it may do in repositories beyond its rights, or instead of them"`
-	Restricted bool         `json:"restricted"`
-	Setup      bool         `json:"setup" doc:"There is no user yet: the first one is made with the link that the console shows"`
-	OIDC       bool         `json:"oidc" doc:"People can sign in through an identity provider, at /auth/oidc/login"`
-}
-
 // signedIn is an answer that begins or ends a session.
 type signedIn struct {
 	Cookie *http.Cookie `header:"Set-Cookie"`
@@ -46,11 +32,7 @@ type passwordRequest struct {
 }
 
 func (a *API) loginRoutes() {
-	add(a, route{method: http.MethodGet, path: "/session", id: "get-session", right: Anyone, summary: "Say who is signed in, and what may be done"},
-		func(ctx context.Context, _ *nothing) (*answer[me], error) {
-			s, _ := auth.SubjectOf(ctx)
-			return give(a.describe(ctx, s))
-		})
+	a.meRoutes()
 	add(a, route{method: http.MethodPost, path: "/session", id: "sign-in", right: Anyone, summary: "Sign in with a password"},
 		func(ctx context.Context, in *struct{ Body credentials }) (*signedIn, error) {
 			cookie, s, err := a.opts.Auth.Login(ctx, in.Body.Name, in.Body.Password)
@@ -67,26 +49,6 @@ func (a *API) loginRoutes() {
 			cookie, s, err := a.opts.Auth.ChangePassword(ctx, in.Body.Current, in.Body.Password)
 			return a.signedIn(ctx, cookie, s, err)
 		})
-}
-
-// describe is a subject as it is told of itself.
-func (a *API) describe(ctx context.Context, s auth.Subject) (me, error) {
-	grants, restricted := s.Grants()
-	if grants == nil {
-		grants = []auth.Grant{}
-	}
-	m := me{Name: s.Name, ID: s.ID, Kind: s.Kind, Role: s.Role, Via: s.Via, Rights: s.Rights(), Grants: grants, Restricted: restricted, OIDC: a.opts.OIDC}
-	if m.Kind == "" {
-		m.Kind = auth.Anonymous
-	}
-	if m.Rights == nil {
-		m.Rights = []auth.Right{}
-	}
-	var err error
-	if a.opts.Auth != nil {
-		m.Setup, err = a.opts.Auth.NeedsSetup(ctx)
-	}
-	return m, err
 }
 
 func (a *API) signedIn(ctx context.Context, cookie *http.Cookie, s auth.Subject, err error) (*signedIn, error) {

@@ -116,12 +116,14 @@ var open = map[string]string{
 	"sign-out":        "ends one's own session",
 	"set-up":          "has the secret of the console",
 	"change-password": "has the session and the old password",
+	"change-profile":  "has the session, and changes one's own",
 	"get-ca":          "is what hosts trust before they know anybody",
 }
 
 // unversioned change things that have no ETag, and why not.
 var unversioned = map[string]string{
 	"change-password":  "names the old one",
+	"change-profile":   "is one's own: the last word counts",
 	"sign-out":         "ends one's own session",
 	"end-session":      "ends: nothing of it can have changed",
 	"end-sessions":     "ends: nothing of them can have changed",

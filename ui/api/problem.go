@@ -14,6 +14,7 @@ import (
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/sync/mirror"
 	"github.com/landfall-dev/landfall/ui/auth"
+	"github.com/landfall-dev/landfall/ui/landing"
 	"github.com/landfall-dev/landfall/ui/settings"
 )
 
@@ -27,6 +28,8 @@ type Problem struct {
 	Errors []Fault       `json:"errors,omitempty" doc:"The fields that are wrong"`
 	Wants  *bundle.Wants `json:"wants,omitempty" doc:"What a bundle is missing at the site"`
 	Site   string        `json:"site,omitempty" doc:"The site that is missing it"`
+
+	Ranges []landing.Range `json:"ranges,omitempty" doc:"What an outline of a bundle has to have as well"`
 
 	after time.Duration // when to try again
 }
@@ -130,6 +133,9 @@ func NewProblem(err error) *Problem {
 	}
 	if missing := (*bundle.MissingError)(nil); errors.As(err, &missing) {
 		p.Wants, p.Site = missing.Wants, missing.Site
+	}
+	if unsent := (*landing.UnsentError)(nil); errors.As(err, &unsent) {
+		p.Ranges = unsent.Ranges
 	}
 	return p.complete()
 }

@@ -3,6 +3,7 @@ package api
 // routes registers everything, by groups.
 func (a *API) routes() {
 	a.systemRoutes()
+	a.historyRoutes()
 	a.loginRoutes()
 	a.userRoutes()
 	a.contentRoutes()

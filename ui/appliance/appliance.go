@@ -25,6 +25,7 @@ import (
 	"github.com/landfall-dev/landfall/ui/diagnostics"
 	"github.com/landfall-dev/landfall/ui/drives"
 	"github.com/landfall-dev/landfall/ui/events"
+	"github.com/landfall-dev/landfall/ui/history"
 	"github.com/landfall-dev/landfall/ui/jobs"
 	"github.com/landfall-dev/landfall/ui/landing"
 	"github.com/landfall-dev/landfall/ui/mirroring"
@@ -80,6 +81,7 @@ type Appliance struct {
 	mirroring *mirroring.Mirroring // nil without mirrors
 	upstream  engine.Upstream
 	traces    *observe.Traces
+	history   *history.History
 
 	keep   []func(ctx context.Context) // what goes on for as long as it runs
 	ending chan struct{}               // closed when its server begins to end
@@ -99,7 +101,7 @@ func Open(ctx context.Context, e *settings.Effective, opts Options) (_ *Applianc
 		}
 	}()
 	for _, open := range []func(ctx context.Context) error{
-		a.openTraces, a.openStore, a.openAudit, a.openJobs,
+		a.openTraces, a.openStore, a.openHistory, a.openAudit, a.openJobs,
 		func(ctx context.Context) error { return a.openSettings(ctx, e) },
 		a.openAuth, a.openCerts, a.openUploads, a.openLanding, a.openMirrors,
 	} {
@@ -139,6 +141,7 @@ func (a *Appliance) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.keep = append(a.keep, func(ctx context.Context) { a.history.Keep(ctx, server, a.store) })
 	listeners, err := a.listen(ctx)
 	if err != nil {
 		return err

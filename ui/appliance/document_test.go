@@ -133,7 +133,7 @@ func lived(t *testing.T) (s *site, parameters map[string]map[string]string) {
 		"/api/v1/users/{id}": {"id": admin.id}, "/api/v1/users/{id}/sessions": {"id": admin.id}, "/api/v1/tokens/{id}": {"id": token.id},
 		"/api/v1/jobs/{id}": {"id": failed}, "/api/v1/jobs/{id}/lines": {"id": export}, "/api/v1/bundles/exports/{id}/content": {"id": export},
 		"/api/v1/content/manifests/{digest}": {"digest": manifest}, "/api/v1/content/referrers/{digest}": {"digest": manifest}, "/api/v1/content/why/{digest}": {"digest": layer},
-		"/api/v1/content/artifact": name, "/api/v1/content/consequences": name, "/api/v1/content/blob": {"repository": teamRepository, "digest": layer},
+		"/api/v1/content/artifact": name, "/api/v1/content/history": name, "/api/v1/content/consequences": name, "/api/v1/content/blob": {"repository": teamRepository, "digest": layer},
 		"/api/v1/backup/blobs/{digest}": {"digest": layer}, "/api/v1/hosts/node-config/{kind}": {"kind": "k3s"}, "/api/v1/uploads/{id}": {"id": upload},
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/ui"
 	"github.com/landfall-dev/landfall/ui/api"
+	"github.com/landfall-dev/landfall/ui/audit"
+	"github.com/landfall-dev/landfall/ui/auth"
 )
 
 var (
@@ -20,8 +22,13 @@ var (
 
 // openGuard is that of an appliance that asks nobody who they are. It is on loopback,
 // where every page in a browser of this machine reaches it: pages of other sites may
-// change nothing, also when a name of theirs has the address of this machine.
+// change nothing, also when a name of theirs has the address of this machine. What
+// is changed is told of somebody who is not known, not of the appliance itself.
 func openGuard() *ui.Guard {
+	known := func(r *http.Request) *http.Request {
+		a := audit.Actor{Name: string(auth.Anonymous), Kind: string(auth.Anonymous), Address: auth.AddressOf(r), Via: auth.ViaOpen}
+		return r.WithContext(audit.WithActor(r.Context(), a))
+	}
 	origins := http.NewCrossOriginProtection()
 	return &ui.Guard{
 		Identify: func(next http.Handler) http.Handler {
@@ -32,14 +39,14 @@ func openGuard() *ui.Guard {
 				case !ownName(r):
 					api.Refuse(w, errForeignName)
 				default:
-					next.ServeHTTP(w, r)
+					next.ServeHTTP(w, known(r))
 				}
 			})
 		},
 		Registry: func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if origins.Check(r) == nil {
-					next.ServeHTTP(w, r)
+					next.ServeHTTP(w, known(r))
 					return
 				}
 				w.Header().Set("Content-Type", "application/json")

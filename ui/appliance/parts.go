@@ -24,6 +24,7 @@ import (
 	"github.com/landfall-dev/landfall/ui/chores"
 	"github.com/landfall-dev/landfall/ui/drives"
 	"github.com/landfall-dev/landfall/ui/events"
+	"github.com/landfall-dev/landfall/ui/history"
 	"github.com/landfall-dev/landfall/ui/jobs"
 	"github.com/landfall-dev/landfall/ui/landing"
 	"github.com/landfall-dev/landfall/ui/mirroring"
@@ -70,6 +71,11 @@ func (a *Appliance) openStore(ctx context.Context) (err error) {
 	a.view = attach.NewView(a.store)
 	a.keep = append(a.keep, func(ctx context.Context) { a.store.Keep(ctx, a.log) })
 	return nil
+}
+
+func (a *Appliance) openHistory(ctx context.Context) (err error) {
+	a.history, err = history.Open(ctx, a.store, history.Options{Log: a.log})
+	return err
 }
 
 func (a *Appliance) openAudit(ctx context.Context) (err error) {

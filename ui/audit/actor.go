@@ -7,8 +7,11 @@ type Actor struct {
 	Name    string `json:"name"`              // the user's, or the robot's
 	Kind    string `json:"kind"`              // user, token, robot, local (on the machine itself), system (the appliance itself)
 	Address string `json:"address,omitempty"` // of the client, without its port
-	Via     string `json:"via,omitempty"`     // session, token, password, socket
+	Via     string `json:"via,omitempty"`     // session, token:ID, password, socket, oidc, open (nobody is asked), job:KIND
 }
+
+// System is the kind, and the name, of the appliance itself.
+const System = "system"
 
 type actorKey struct{}
 
@@ -23,5 +26,5 @@ func ActorOf(ctx context.Context) Actor {
 	if a, ok := ctx.Value(actorKey{}).(Actor); ok {
 		return a
 	}
-	return Actor{Name: "system", Kind: "system"}
+	return Actor{Name: System, Kind: System}
 }

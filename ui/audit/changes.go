@@ -56,18 +56,25 @@ func (l *Log) record(ctx context.Context, tx *sql.Tx, kind store.ChangeKind, cha
 		if err := l.Append(ctx, tx, Entry{Action: string(kind), Target: c.Name, Before: c.Before, After: c.After}); err != nil {
 			return err
 		}
+		if err := l.noteNames(ctx, tx, kind, c.Name); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 func (l *Log) recordMany(ctx context.Context, tx *sql.Tx, kind store.ChangeKind, changes []store.Change) error {
 	var list [][]byte
+	var names []string
 	size := 0
 	flush := func() error {
 		after := json.RawMessage("[" + string(bytes.Join(list, []byte(","))) + "]")
-		e := Entry{Action: string(kind), Target: fmt.Sprintf("%d names", len(list)), After: after}
-		list, size = nil, 0
-		return l.Append(ctx, tx, e)
+		if err := l.Append(ctx, tx, Entry{Action: string(kind), Target: fmt.Sprintf("%d names", len(list)), After: after}); err != nil {
+			return err
+		}
+		err := l.noteNames(ctx, tx, kind, names...)
+		list, names, size = nil, nil, 0
+		return err
 	}
 	for _, c := range changes {
 		item, err := describe(c)
@@ -79,7 +86,7 @@ func (l *Log) recordMany(ctx context.Context, tx *sql.Tx, kind store.ChangeKind,
 				return err
 			}
 		}
-		list = append(list, item)
+		list, names = append(list, item), append(names, c.Name)
 		size += len(item) + len(",")
 	}
 	return flush()

@@ -146,6 +146,33 @@ func (a *Auth) changeUser(ctx context.Context, id string, version int64, p UserP
 	return *after, nil
 }
 
+// Profile is a user's display name, and whether there is a password that could be
+// changed, for who makes requests as that user.
+func (a *Auth) Profile(ctx context.Context, id string) (display string, hasPassword bool, err error) {
+	u, err := a.known.user(ctx, a.db.Read, id)
+	if err != nil {
+		return "", false, err
+	}
+	return u.Display, u.HasPassword, nil
+}
+
+// ChangeDisplay gives the context's subject another display name. It has to have
+// signed in: a token is not there to rename its user.
+func (a *Auth) ChangeDisplay(ctx context.Context, display string) error {
+	s, _ := SubjectOf(ctx)
+	switch {
+	case !s.Known():
+		return ErrUnauthenticated
+	case s.Kind != Person || s.Via != ViaSession:
+		return fmt.Errorf("%w: who has signed in can change their own display name", registry.ErrDenied)
+	}
+	u, err := findUser(ctx, a.db.Read, `id = ?`, s.ID)
+	if err == nil && u.Display != display {
+		_, err = a.changeUser(ctx, u.ID, u.Version, UserPatch{Display: &display})
+	}
+	return err
+}
+
 // patched is the user with a patch. Who changes it must have all that it had and
 // will have: else a new password would be a way to more.
 func (u *User) patched(ctx context.Context, p UserPatch, phc string) (*User, error) {

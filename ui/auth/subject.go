@@ -27,6 +27,7 @@ const (
 	ViaPassword = "password"
 	ViaSocket   = "socket"
 	ViaOIDC     = "oidc"
+	ViaOpen     = "open" // nobody is asked
 )
 
 // Subject is who makes a request, as it was when the request was let in. The zero

@@ -43,6 +43,9 @@ const (
 // Ended reports whether nothing more happens to a job in this state by itself.
 func (s State) Ended() bool { return s == Done || s == Failed || s == Cancelled }
 
+// ViaJob is how the actor of what a job does came; a colon and the job's kind follow.
+const ViaJob = "job"
+
 // Job is one time that a kind of job is done.
 type Job struct {
 	ID        string          `json:"id" doc:"Ascends with the time of the start"`

@@ -41,7 +41,7 @@ func TestRun(t *testing.T) {
 	j = s.ended(j.ID)
 	stop()
 	var result string
-	if err := jobs.Decode(j.Result, &result); err != nil || result != "ann job 1: hello bob" {
+	if err := jobs.Decode(j.Result, &result); err != nil || result != "ann job:greet 1: hello bob" {
 		t.Errorf("%q, %v", result, err)
 	}
 	if j.State != jobs.Done || j.Err() != nil || j.Attempt != 1 || j.Subject != "bob" || string(j.Args) != `"bob"` {
@@ -59,7 +59,7 @@ func TestRun(t *testing.T) {
 	if got := s.states(j.ID); !slices.Equal(got, []jobs.State{jobs.Queued, jobs.Running, jobs.Done}) {
 		t.Errorf("told %q", got)
 	}
-	if got := s.audited(j.ID); !slices.Equal(got, []string{"ann session job.start ok", "ann job job.end ok"}) {
+	if got := s.audited(j.ID); !slices.Equal(got, []string{"ann session job.start ok", "ann job:greet job.end ok"}) {
 		t.Errorf("audited %q", got)
 	}
 }
@@ -216,7 +216,7 @@ func TestOutcomes(t *testing.T) {
 		t.Errorf("done in spite of being cancelled: %+v", j)
 	}
 	got := s.audited(j.ID)
-	if slices.Sort(got); !slices.Equal(got, []string{"ann job job.end ok", "ann session job.start ok", "system  job.cancel ok"}) {
+	if slices.Sort(got); !slices.Equal(got, []string{"ann job:act job.end ok", "ann session job.start ok", "system  job.cancel ok"}) {
 		t.Errorf("audited %q", got)
 	}
 }

@@ -131,7 +131,7 @@ func (p *Pool) carryOut(base, ctx context.Context, r *Run) {
 	defer r.stop(nil)
 	log := p.opts.Log.With("job", r.job.ID, "kind", r.job.Kind)
 	log.Info("a job begins", "attempt", r.job.Attempt)
-	ctx = audit.WithActor(ctx, audit.Actor{Name: r.job.Owner, Kind: r.job.OwnerKind, Via: "job"})
+	ctx = audit.WithActor(ctx, audit.Actor{Name: r.job.Owner, Kind: r.job.OwnerKind, Via: ViaJob + ":" + r.job.Kind})
 	telling, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var telled sync.WaitGroup

@@ -1,20 +1,14 @@
 package landing_test
 
 import (
-	"bytes"
-	"encoding/base64"
 	"errors"
 	"os"
 	"slices"
 	"testing"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/registrytest"
-	"github.com/landfall-dev/landfall/registry/trust"
 	"github.com/landfall-dev/landfall/ui/jobs"
 	"github.com/landfall-dev/landfall/ui/landing"
 	"github.com/landfall-dev/landfall/ui/upload"
@@ -104,15 +98,7 @@ func TestArchivePolicy(t *testing.T) {
 	t.Parallel()
 	k := generate(t)
 	f := registrytest.NewFixture(t)
-	ref := registry.Ref{Repository: registrytest.App, Tag: "signed"}
-	image := f.AddImage(ref, ocispec.MediaTypeImageManifest, nil, f.Layer)
-	payload := []byte(`{"critical":{"identity":{"docker-reference":""},"image":{"docker-manifest-digest":"` + image.Digest.String() + `"},"type":"cosign container image signature"}}`)
-	s, err := k.Sign(payload)
-	must(t, err)
-	layer := registry.Descriptor{MediaType: trust.SimpleSigning, Digest: digest.FromBytes(payload), Size: int64(len(payload)),
-		Annotations: map[string]string{trust.SimpleSignature: base64.StdEncoding.EncodeToString(s.Raw)}}
-	must(t, f.PutBlob(t.Context(), registrytest.App, registry.Bare(layer), bytes.NewReader(payload)))
-	f.AddImage(registry.Ref{Repository: registrytest.App, Tag: registry.SignatureTag(image.Digest)}, ocispec.MediaTypeImageManifest, nil, layer)
+	ref, image := signedImage(t, f, k)
 	archived := func(opts registry.WalkOptions) landing.Source {
 		g, err := registry.Walk(t.Context(), f, []registry.Ref{ref}, opts)
 		must(t, err)

@@ -67,6 +67,11 @@ func (l *Landing) Inspect(ctx context.Context, s Source) (*Inspection, error) {
 		return nil, err
 	}
 	defer c.Close()
+	return l.inspect(ctx, c, unnamed)
+}
+
+// inspect says what is known of cargo.
+func (l *Landing) inspect(ctx context.Context, c *cargo, unnamed *archive.UnnamedError) (*Inspection, error) {
 	i := &Inspection{Kind: c.kind, ID: c.id, Size: c.size, Content: c.graph.Size(), Blobs: len(c.graph.Blobs), Manifests: len(c.graph.Manifests),
 		Signatures: []KeyOf{}, Names: []Arrival{}}
 	if c.bundle != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/internal/leaktest"
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/registrytest"
 	"github.com/landfall-dev/landfall/registry/trust"
 	"github.com/landfall-dev/landfall/ui/jobs"
 	"github.com/landfall-dev/landfall/ui/landing"
@@ -269,4 +270,19 @@ func arrivals(i *landing.Inspection) (list []string) {
 	}
 	slices.Sort(list)
 	return list
+}
+
+// signedImage adds an image whose signature is a layer of another one.
+func signedImage(t testing.TB, f *registrytest.Fixture, k *trust.PrivateKey) (registry.Ref, registry.Descriptor) {
+	t.Helper()
+	ref := registry.Ref{Repository: registrytest.App, Tag: "signed"}
+	image := f.AddImage(ref, ocispec.MediaTypeImageManifest, nil, f.Layer)
+	payload := []byte(`{"critical":{"identity":{"docker-reference":""},"image":{"docker-manifest-digest":"` + image.Digest.String() + `"},"type":"cosign container image signature"}}`)
+	s, err := k.Sign(payload)
+	must(t, err)
+	layer := registry.Descriptor{MediaType: trust.SimpleSigning, Digest: digest.FromBytes(payload), Size: int64(len(payload)),
+		Annotations: map[string]string{trust.SimpleSignature: base64.StdEncoding.EncodeToString(s.Raw)}}
+	must(t, f.PutBlob(t.Context(), registrytest.App, registry.Bare(layer), bytes.NewReader(payload)))
+	f.AddImage(registry.Ref{Repository: registrytest.App, Tag: registry.SignatureTag(image.Digest)}, ocispec.MediaTypeImageManifest, nil, layer)
+	return ref, image
 }

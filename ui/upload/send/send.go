@@ -126,10 +126,11 @@ func withDefaults(o Options) Options {
 }
 
 // takeFingerprint stands for the file, as long as nobody changes it: its name, size
-// and time, its first and its last bytes.
+// and time, its first and its last bytes. Browsers know milliseconds only; the Local UI
+// makes the same fingerprint, so that one goes on with what the other has begun.
 func (s *sender) takeFingerprint() (string, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %d %d\n", s.opts.Name, s.size, s.info.ModTime().UnixNano())
+	fmt.Fprintf(h, "%q %d %d\n", s.opts.Name, s.size, s.info.ModTime().UnixMilli())
 	sample := min(s.size, sampleSize)
 	for _, at := range []int64{0, s.size - sample} {
 		if _, err := io.Copy(h, io.NewSectionReader(s.file, at, sample)); err != nil {
