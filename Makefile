@@ -7,15 +7,22 @@ BUILD    = $(GO) build -trimpath -ldflags='-s -w'
 MODULES  = . test test/bench test/cosign test/oidc
 LINT     = $(GO) tool -modfile=tools/go.mod golangci-lint
 FUZZTIME ?= 10s
+NPM     := $(shell command -v npm)
 
-.PHONY: build run ui test e2e check format lint fuzz bench clean
+.PHONY: build run ui test e2e ui-test figures check format lint fuzz bench clean
 
 build:
 	$(BUILD) -o bin/landfall ./cmd/landfall
 
-# The Local UI, for the next build to have it inside.
+# The Local UI, for the next build to have it inside. Without Node there is none, and
+# the binary says so.
 ui:
-	cd ui/web && npm ci --ignore-scripts --no-audit --no-fund && npm run build
+ifdef NPM
+	cd ui/web && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --ignore-scripts --no-audit --no-fund && npm run build
+else
+	@echo "no npm here: the Local UI is neither built nor tested (it needs Node 20 or later)"
+	@test "$$CI" != true
+endif
 
 # Builds, carries a bundle across, compares digests, and serves until Ctrl-C.
 run: build
@@ -24,11 +31,20 @@ run: build
 	cd test && $(GO) build -o ../bin/demo ./demo
 	bin/demo
 
-# All tests: the packages, the command line, and end to end with real parts.
-test: build
+# All tests: the packages, the command line, the Local UI, and end to end with real
+# parts.
+test: ui
+	$(MAKE) build
 	$(GO) build -mod=readonly ./... && $(GO) mod verify
 	$(GO) test ./...
+	$(MAKE) ui-test
 	$(MAKE) e2e
+
+# The Local UI's units, and the UI in a browser on the real binary.
+ui-test:
+ifdef NPM
+	cd ui/web && npm run unit && LANDFALL_BIN=$(CURDIR)/bin/landfall npm run browser
+endif
 
 e2e: build
 	cd test && LANDFALL_BIN=$(CURDIR)/bin/landfall $(GO) test -count=1 -timeout 20m ./...
@@ -54,5 +70,9 @@ fuzz:
 bench: build
 	cd test/bench && LANDFALL_BIN=$(CURDIR)/bin/landfall $(GO) run . all
 
+# Prints the UI's figures of docs/benchmarks.md; needs a quiet machine and 4 GiB of disk.
+figures:
+	cd ui/web && LANDFALL_BIN=$(CURDIR)/bin/landfall npm run figures
+
 clean:
-	rm -rf bin run ui/web/node_modules ui/web/src/schema.gen.ts ui/web/embedded/dist
+	rm -rf bin run ui/web/node_modules ui/web/test/out ui/web/src/api/schema.gen.ts ui/web/embedded/dist

@@ -1,0 +1,16 @@
+export const clusters = {
+  title: "Definitions and clusters",
+  about: "A definition describes a whole cluster: which versions, images and settings belong to it.",
+  definitions: "Definitions here",
+  definitionsAbout: "Each name and version is an artifact of this site like any other.",
+  empty: "No definition here yet",
+  emptyText: "A definition is made on the connected side and comes with a bundle, together with every image that it names. When it has landed, it shows here with its version.",
+  land: "Land a bundle",
+  version: "Version",
+  digest: "Digest",
+  updated: "Set",
+  looked: (n: string) => `Looked through ${n} names.`,
+  lookFurther: "Look further",
+  looking: "Looking through the names…",
+  attached: "from a bundle that is being imported",
+};

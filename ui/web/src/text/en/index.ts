@@ -1,0 +1,13 @@
+export { common } from "./common";
+export { shell } from "./shell";
+export { setup } from "./setup";
+export { home } from "./home";
+export { land } from "./land";
+export { content } from "./content";
+export { mirrors } from "./mirrors";
+export { clusters } from "./clusters";
+export { hosts } from "./hosts";
+export { jobs } from "./jobs";
+export { audit } from "./audit";
+export { settings } from "./settings";
+export { account } from "./account";
