@@ -74,12 +74,11 @@ type certificateAnswer struct {
 	Body certs.Status
 }
 
-func (a *API) giveCertificate(warnings []string, err error) (*certificateAnswer, error) {
+func (a *API) giveCertificate(err error) (*certificateAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
 	s := a.opts.Certs.Status()
-	s.Warnings = append(s.Warnings, warnings...)
 	return &certificateAnswer{`"` + s.Version + `"`, s}, nil
 }
 
@@ -113,15 +112,15 @@ func (a *API) certRoutes() {
 			if err := offered(a.opts.Certs != nil, "speaks no HTTPS"); err != nil {
 				return nil, err
 			}
-			return a.giveCertificate(nil, nil)
+			return a.giveCertificate(nil)
 		})
 	add(a, route{method: http.MethodPut, path: "/tls/certificate", id: "set-certificate", right: auth.SettingsWrite, summary: "Use a certificate of one's own"},
 		func(ctx context.Context, in *certificateInput) (*certificateAnswer, error) {
 			if err := offered(a.opts.Certs != nil, "speaks no HTTPS"); err != nil {
 				return nil, err
 			}
-			warnings, err := a.opts.Certs.SetCustom(ctx, []byte(in.Body.Certificate), []byte(in.Body.Key), tagged(in.IfMatch))
-			return a.giveCertificate(warnings, stale(in.IfMatch, err))
+			_, err := a.opts.Certs.SetCustom(ctx, []byte(in.Body.Certificate), []byte(in.Body.Key), tagged(in.IfMatch))
+			return a.giveCertificate(stale(in.IfMatch, err)) // with the warnings that it gives rise to
 		})
 	add(a, route{method: http.MethodDelete, path: "/tls/certificate", id: "remove-certificate", right: auth.SettingsWrite, summary: "Go back to the site's own certificate"},
 		func(ctx context.Context, in *struct {
@@ -130,7 +129,7 @@ func (a *API) certRoutes() {
 			if err := offered(a.opts.Certs != nil, "speaks no HTTPS"); err != nil {
 				return nil, err
 			}
-			return a.giveCertificate(nil, stale(in.IfMatch, a.opts.Certs.RemoveCustom(ctx, tagged(in.IfMatch))))
+			return a.giveCertificate(stale(in.IfMatch, a.opts.Certs.RemoveCustom(ctx, tagged(in.IfMatch))))
 		})
 	add(a, route{method: http.MethodGet, path: "/tls/ca.pem", id: "get-ca", right: Anyone, media: typePEM, summary: "Read the site's authority, for hosts to trust"},
 		func(context.Context, *nothing) (*pemAnswer, error) {

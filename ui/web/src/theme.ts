@@ -16,6 +16,7 @@ export const theme = createTheme({
     Badge: Badge.extend({ styles: { root: { minWidth: "max-content", textTransform: "none" } } }), // a state is one word, and never cut
     Card: Card.extend({ defaultProps: { withBorder: true, padding: "md" } }),
     DrawerHeader: DrawerHeader.extend({ defaultProps: { role: "presentation" } }), // as that of a modal
+    Menu: Menu.extend({ defaultProps: { withInitialFocusPlaceholder: false } }), // in a menu there are items only
     Modal: Modal.extend({ defaultProps: { centered: true, transitionProps: { duration: 120 } } }),
     ModalHeader: ModalHeader.extend({ defaultProps: { role: "presentation" } }), // else it is a second banner of the page
     Tooltip: Tooltip.extend({ defaultProps: { openDelay: 300, withArrow: true, events: { hover: true, focus: true, touch: true } } }),

@@ -52,14 +52,14 @@ async function links(page: Page): Promise<string[]> {
 // kindOf is the same for pages that differ only in what they are about.
 function kindOf(path: string): string {
   const [pathname = ""] = path.split("?");
-  return pathname.replace(/^(\/content\/r)\/.*/, "$1").replace(/\/[0-9a-f-]{8,}(?=\/|$)/g, "/ID");
+  return pathname.replace(/^(\/content\/r)\/.*/, "$1").replace(/\/(?=[a-z]*\d)[0-9a-z-]{16,}(?=\/|$)/g, "/ID");
 }
 
 // actions are the names of all buttons of a page, of the items of its menus, and of
 // its switches; what only unfolds something is none.
 async function actions(page: Page): Promise<string[]> {
   const main = page.locator("main");
-  const names = await namesOf(main.locator("button:not([aria-expanded]):visible, [role=switch]:visible, input[type=file]"));
+  const names = await namesOf(main.locator("button:not([aria-expanded], [role=tab]):visible, [role=switch]:visible, input[type=file]"));
   for (const menu of await main.locator("[aria-haspopup=menu]:visible").all()) {
     await menu.click();
     names.push(...(await namesOf(page.locator("[role=menuitem]:visible"))));
@@ -69,5 +69,10 @@ async function actions(page: Page): Promise<string[]> {
 }
 
 async function namesOf(elements: Locator): Promise<string[]> {
-  return elements.evaluateAll((all) => all.map((e) => e.getAttribute("aria-label") ?? (e.textContent?.trim() || e.outerHTML.slice(0, 120))));
+  return elements.evaluateAll((all) =>
+    all.map((e) => {
+      const label = e instanceof HTMLInputElement ? e.labels?.[0]?.textContent : e.textContent?.trim();
+      return e.getAttribute("aria-label") ?? (label || e.outerHTML.slice(0, 120));
+    }),
+  );
 }

@@ -90,7 +90,7 @@ function UserMenu() {
   const role = t.shell.role[(session.role ?? "") as keyof typeof t.shell.role] ?? session.role ?? "";
   const signOut = async () => enter(await ask(client.DELETE("/api/v1/session")));
   return (
-    <Menu position="bottom-end" width={260} withinPortal>
+    <Menu position="bottom-end" width={260} withinPortal={false}>
       <Menu.Target>
         <ActionIcon variant="default" size="lg" radius="xl" aria-label={t.shell.userMenu}>
           <UserIcon />

@@ -17,7 +17,7 @@ export function Outside({ title, site, width = 420, children }: { title: string;
         <Group gap="sm" wrap="nowrap" miw={0}>
           <Brand site={site} />
         </Group>
-        <Menu position="bottom-end" width={220}>
+        <Menu position="bottom-end" width={220} withinPortal={false}>
           <Menu.Target>
             <ActionIcon variant="default" size="lg" radius="xl" aria-label={t.setup.look}>
               <SettingsIcon />
