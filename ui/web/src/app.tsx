@@ -2,6 +2,7 @@ import { lazy, Suspense } from "react";
 import { Route, Routes, useLocation } from "react-router";
 import { SessionProvider } from "./api/session";
 import { Loading, Trouble } from "./components/States";
+import { Allowed } from "./shell/Allowed";
 import { Crash } from "./shell/Crash";
 import { Frame } from "./shell/Frame";
 import { NotFound } from "./shell/NotFound";
@@ -61,7 +62,15 @@ function Pages() {
     <Suspense fallback={<Loading />}>
       <Routes>
         {pages.map(({ path, Page }) => (
-          <Route key={path} path={path} element={<Page />} />
+          <Route
+            key={path}
+            path={path}
+            element={
+              <Allowed path={path}>
+                <Page />
+              </Allowed>
+            }
+          />
         ))}
         <Route path="*" element={<NotFound />} />
       </Routes>

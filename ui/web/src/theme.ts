@@ -1,4 +1,4 @@
-import { Anchor, Badge, Card, createTheme, DrawerHeader, Modal, ModalHeader, Tooltip, type CSSVariablesResolver } from "@mantine/core";
+import { Anchor, Badge, Card, createTheme, DrawerHeader, Menu, Modal, ModalHeader, Tooltip, type CSSVariablesResolver } from "@mantine/core";
 
 // theme has contrasts that hold in both schemes: filled things are of the darkest
 // shades, texts on them are chosen by their lightness.

@@ -5,10 +5,10 @@ const { account, common, content, home, hosts, settings, setup } = en;
 
 // What changes nothing at the site: ways to look, to copy, to read and to choose.
 const names = [common.retry, common.refresh, common.search, common.clear, common.more, common.close, common.details, common.download, common.copy, common.copied];
-const looks = [home.verdict.lookAgain, home.storage.preview, hosts.downloadScript, content.space.preview, content.pull.exact, settings.diagnostics.again, setup.look];
+const looks = [home.verdict.lookAgain, home.storage.preview, hosts.downloadScript, content.space.preview, settings.diagnostics.again, setup.look];
 
 // begins are beginnings of such names.
-const begins = [common.copy + ":", common.download + ":"];
+const begins = [common.copy + ":", common.download + ":", content.pull.exact];
 
 // own are what everybody may change, on the page of one's account.
 const own = [common.save, account.password.change, account.tokens.personal.make];

@@ -10,6 +10,7 @@ import { JobProgress, JobState } from "../../components/JobState";
 import { Page } from "../../components/Page";
 import { Empty, Shown } from "../../components/States";
 import { useFormat } from "../../format";
+import { NotFound } from "../../shell/NotFound";
 import { useText } from "../../text";
 import { exportArgs, exportedFile } from "./exports";
 import { Ways } from "./Ways";
@@ -18,6 +19,10 @@ type Made = Schema<"BundleMade">;
 
 // ExportsPage lists bundles that were made here.
 export default function ExportsPage() {
+  return useMay("bundles.read") ? <Exports /> : <NotFound />;
+}
+
+function Exports() {
   const t = useText();
   const query = useInfiniteQuery({
     queryKey: ["bundles", "exports"],
@@ -37,7 +42,7 @@ export default function ExportsPage() {
             if (rows.length === 0) return <None />;
             return (
               <Stack>
-                <Exports rows={rows} />
+                <ExportTable rows={rows} />
                 {query.hasNextPage && (
                   <Button variant="default" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
                     {t.common.more}
@@ -71,7 +76,7 @@ function None() {
   );
 }
 
-function Exports({ rows }: { rows: Made[] }) {
+function ExportTable({ rows }: { rows: Made[] }) {
   const t = useText();
   const f = useFormat();
   const columns: Column<Made>[] = [

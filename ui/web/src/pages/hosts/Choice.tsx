@@ -13,13 +13,18 @@ import { isLoopback, kindNames, kinds } from "./commands";
 export function Choice({ choice, error }: { choice: ReturnType<typeof useChoice>; error: Error | null }) {
   const t = useText().hosts;
   const [registry, setRegistry] = useState(choice.registry);
+  const [kind, setKind] = useState<string>(choice.kind); // the address follows a moment later
+  const chooseKind = (value: string) => {
+    setKind(value);
+    choice.setKind(kinds.find((k) => k === value) ?? "containerd");
+  };
   const tell = useDebouncedCallback((v: string) => choice.setRegistry(v.trim()), 300);
   const field = (name: string) => (error instanceof Failure ? error.field(name) : undefined);
   const elsewhere = error && !field("registry") && !field("upstream");
   return (
     <Section title={t.choose}>
       <Stack gap="sm">
-        <Radio.Group label={t.kind} value={choice.kind} onChange={(v) => choice.setKind(kinds.find((k) => k === v) ?? "containerd")}>
+        <Radio.Group label={t.kind} value={kind} onChange={chooseKind}>
           <Group mt={6} gap="md">
             {kinds.map((k) => (
               <Radio key={k} value={k} label={kindNames[k]} />

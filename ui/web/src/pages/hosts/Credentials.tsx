@@ -31,7 +31,7 @@ export function Credentials({ kind, registry }: { kind: Kind; registry: string }
         {anonymous !== true && (
           <>
             <Text size="sm" c="dimmed">
-              {t.credentialsHow[kind]}
+              {t.credentialsHow[kind]} {how.inFiles && t.credentialsAgain}
             </Text>
             {how.make && <CodeBlock label={t.makeValue} value={how.make} />}
             <CodeBlock value={how.value} label={t.credentials} />

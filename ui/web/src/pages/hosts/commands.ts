@@ -39,7 +39,7 @@ find . -type f | while read -r f; do
   to=\${f#.}
   case $to in *.crt) continue ;; esac
   if [ -e "$to" ] && ! cmp -s "$f" "$to" && ! head -n 1 "$to" | grep -q '^# Written by landfall node-config'; then
-    echo "$to is there and was not written by Landfall: merge it by hand. Nothing was changed." >&2
+    echo "$to is there already and says something else: merge it by hand. Nothing was changed." >&2
     exit 1
   fi
 done
@@ -93,19 +93,20 @@ export function check(kind: Kind, registry: string, name: string): string {
 
 const [robot, token] = ["robot$NAME", "TOKEN"];
 
-// credentials are what gives a runtime a robot's name and token.
-export function credentials(kind: Kind, registry: string): { value: string; make?: string } {
+// credentials are what gives a runtime a robot's name and token; inFiles: in those that
+// the script writes.
+export function credentials(kind: Kind, registry: string): { value: string; make?: string; inFiles?: boolean } {
   const host = hostOf(registry);
   switch (kind) {
     case "containerd":
-      return { value: '[header]\nauthorization = "Basic VALUE"', make: `printf '%s' '${robot}:${token}' | base64 -w 0` };
+      return { value: '[header]\nauthorization = "Basic VALUE"', make: `printf '%s' '${robot}:${token}' | base64 -w 0`, inFiles: true };
     case "docker":
       return { value: `docker login ${host} --username '${robot}'` };
     case "podman":
       return { value: `podman login ${host} --username '${robot}'` };
     case "k3s":
     case "rke2":
-      return { value: `configs:\n  "${host}":\n    auth:\n      username: "${robot}"\n      password: "${token}"` };
+      return { value: `configs:\n  "${host}":\n    auth:\n      username: "${robot}"\n      password: "${token}"`, inFiles: true };
   }
 }
 

@@ -1,6 +1,6 @@
 import { ActionIcon, Code } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState, type KeyboardEvent } from "react";
 import type { Schema } from "../../api/client";
 import { ChevronIcon } from "../../components/icons";
 import { useFormat } from "../../format";
@@ -19,8 +19,14 @@ export function LogLines({ lines, follow }: { lines: Line[]; follow: boolean }) 
   useEffect(() => {
     if (follow) rows.scrollToIndex(end, { align: "end" });
   }, [follow, end, rows]);
+  // The browser's own goes to where the end would be if each line had one row.
+  const toEnd = (e: KeyboardEvent) => {
+    if (e.key !== "End") return;
+    e.preventDefault();
+    rows.scrollToIndex(end, { align: "end" });
+  };
   return (
-    <div ref={box} className={classes.log} tabIndex={0} role="log" aria-label={t.log}>
+    <div ref={box} className={classes.log} tabIndex={0} role="log" aria-label={t.log} onKeyDown={toEnd}>
       <div style={{ height: rows.getTotalSize(), position: "relative" }}>
         {rows.getVirtualItems().map((row) => {
           const line = lines[row.index];

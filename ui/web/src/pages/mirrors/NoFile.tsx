@@ -18,7 +18,7 @@ mirrors:
 export function NoFile() {
   const t = useText().mirrors;
   return (
-    <Section title={t.list}>
+    <Section title={t.file}>
       <Stack>
         <Empty icon={<MirrorIcon />} title={t.noFile}>
           {t.noFileText}

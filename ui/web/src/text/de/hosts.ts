@@ -59,8 +59,9 @@ export const hosts: Words<typeof en.hosts> = {
     containerd: "Fügen Sie dies am Ende jeder hosts.toml an. Der Wert sind Name und Token des Roboters in Base64.",
     docker: "Das gilt für Abrufe unter den Namen dieses Standorts. dockerd hat keinen Platz für die Zugangsdaten eines Spiegels: Abrufe unter den Namen von Docker Hub setzen voraus, dass dieser Standort ohne Anmeldung abrufen lässt.",
     podman: "Als der Benutzer, der abruft; CRI-O und Dienste nehmen die Datei, die global_auth_file nennt.",
-    k3s: "Fügen Sie dies in registries.yaml unter configs ein.",
-    rke2: "Fügen Sie dies in registries.yaml unter configs ein.",
+    k3s: "Fügen Sie die Zeilen ab auth in registries.yaml ein, wo das Zertifikat schon genannt sein kann, und starten Sie k3s neu.",
+    rke2: "Fügen Sie die Zeilen ab auth in registries.yaml ein, wo das Zertifikat schon genannt sein kann, und starten Sie RKE2 neu.",
   },
+  credentialsAgain: "Das Skript oben schreibt die Dateien neu, ohne dies: Fügen Sie es danach jedes Mal wieder ein.",
   makeValue: "Den Wert erzeugen",
 };

@@ -56,8 +56,9 @@ export const hosts = {
     containerd: "Add this at the end of each hosts.toml. The value is the robot's name and token in Base64.",
     docker: "This is for pulls by the site's own names. dockerd has no place for the credentials of a mirror: pulls of Docker Hub's names need pulls without a sign-in at this site.",
     podman: "As the user who pulls; CRI-O and services use the file that global_auth_file names.",
-    k3s: "Add this to registries.yaml, under configs.",
-    rke2: "Add this to registries.yaml, under configs.",
+    k3s: "Add the lines from auth on to registries.yaml, where the certificate may be named already, and restart k3s.",
+    rke2: "Add the lines from auth on to registries.yaml, where the certificate may be named already, and restart RKE2.",
   },
+  credentialsAgain: "The script above writes the files anew, without this: add it again after each time.",
   makeValue: "Make the value",
 };

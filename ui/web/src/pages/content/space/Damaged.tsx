@@ -15,7 +15,7 @@ export function Damaged({ damages }: { damages: Damage[] }) {
   const columns: Column<Damage>[] = [
     { head: t.content.digest, cell: (d) => <Digest value={d.digest} /> },
     { head: t.common.size, cell: (d) => f.bytes(d.size), end: true },
-    { head: t.content.space.cause, cell: (d) => <Text size="sm">{d.cause}</Text> },
+    { head: t.content.space.cause, cell: (d) => <Text size="sm" style={{ overflowWrap: "anywhere" }}>{d.cause}</Text> },
     { head: t.content.space.breaks, cell: (d) => <Broken damage={d} /> },
   ];
   return <DataTable label={t.content.space.damagedList} rows={damages} columns={columns} id={(d) => d.digest} />;
