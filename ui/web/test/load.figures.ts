@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { ada, Appliance } from "./kit/appliance";
-import { settled, visit } from "./kit/browser";
+import { visit } from "./kit/browser";
 import { quantile } from "./kit/frames";
 import { searchTimes } from "./kit/search";
 import { fillTags } from "./kit/tags";

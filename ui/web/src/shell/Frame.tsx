@@ -1,4 +1,4 @@
-import { ActionIcon, Alert, AppShell, Box, Burger, Group, Menu, NavLink, Text } from "@mantine/core";
+import { ActionIcon, Alert, AppShell, Box, Burger, Group, Menu, NavLink } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { notifications } from "@mantine/notifications";
 import { useQuery } from "@tanstack/react-query";

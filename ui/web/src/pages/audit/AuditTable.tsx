@@ -1,9 +1,10 @@
-import { Badge, Button, Stack, Text, UnstyledButton } from "@mantine/core";
+import { Badge, Text, UnstyledButton } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { ask, client, type Schema } from "../../api/client";
 import { DataTable, type Column } from "../../components/DataTable";
 import { AuditIcon } from "../../components/icons";
-import { Empty, Shown } from "../../components/States";
+import { Paged } from "../../components/Paged";
+import { Empty } from "../../components/States";
 import { useFormat } from "../../format";
 import { fieldsOf, textOf } from "../../narrow";
 import { useText } from "../../text";
@@ -14,7 +15,6 @@ type Entry = Schema<"AuditRecord">;
 
 // AuditTable lists entries, the newest first; one is opened by its number.
 export function AuditTable({ filter, open }: { filter: Filter; open: (id: number) => void }) {
-  const t = useText();
   const query = useInfiniteQuery({
     queryKey: ["audit", "list", filter],
     initialPageParam: undefined as number | undefined,
@@ -22,22 +22,9 @@ export function AuditTable({ filter, open }: { filter: Filter; open: (id: number
     getNextPageParam: (page) => (page.next ? Number(page.next) : undefined),
   });
   return (
-    <Shown query={query}>
-      {({ pages }) => {
-        const rows = pages.flatMap((p) => p.items ?? []);
-        if (rows.length === 0) return <NoEntries filtered={Object.keys(filter).length > 0} />;
-        return (
-          <Stack>
-            <Entries rows={rows} open={open} />
-            {query.hasNextPage && (
-              <Button variant="default" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
-                {t.common.more}
-              </Button>
-            )}
-          </Stack>
-        );
-      }}
-    </Shown>
+    <Paged query={query} none={<NoEntries filtered={Object.keys(filter).length > 0} />}>
+      {(rows) => <Entries rows={rows} open={open} />}
+    </Paged>
   );
 }
 

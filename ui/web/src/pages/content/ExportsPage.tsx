@@ -1,4 +1,4 @@
-import { ActionIcon, Anchor, Button, Card, Group, Stack, Text, Tooltip } from "@mantine/core";
+import { ActionIcon, Anchor, Button, Card, Group, Text, Tooltip } from "@mantine/core";
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "react-router";
 import { ask, client, type Schema } from "../../api/client";
@@ -8,7 +8,8 @@ import { DataTable, type Column } from "../../components/DataTable";
 import { DownloadIcon, LandIcon, TrashIcon } from "../../components/icons";
 import { JobProgress, JobState } from "../../components/JobState";
 import { Page } from "../../components/Page";
-import { Empty, Shown } from "../../components/States";
+import { Paged } from "../../components/Paged";
+import { Empty } from "../../components/States";
 import { useFormat } from "../../format";
 import { NotFound } from "../../shell/NotFound";
 import { useText } from "../../text";
@@ -36,22 +37,9 @@ function Exports() {
     <Page title={t.content.exports.title} about={t.content.exports.about}>
       <Ways />
       <Card>
-        <Shown query={query}>
-          {({ pages }) => {
-            const rows = pages.flatMap((p) => p.items ?? []);
-            if (rows.length === 0) return <None />;
-            return (
-              <Stack>
-                <ExportTable rows={rows} />
-                {query.hasNextPage && (
-                  <Button variant="default" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
-                    {t.common.more}
-                  </Button>
-                )}
-              </Stack>
-            );
-          }}
-        </Shown>
+        <Paged query={query} none={<None />}>
+          {(rows) => <ExportTable rows={rows} />}
+        </Paged>
       </Card>
     </Page>
   );

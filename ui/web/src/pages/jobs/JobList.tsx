@@ -1,4 +1,4 @@
-import { Anchor, Button, Card, Group, Select, Stack, Text } from "@mantine/core";
+import { Anchor, Card, Group, Select, Text } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useSearchParams } from "react-router";
 import { ask, client, type Schema } from "../../api/client";
@@ -6,7 +6,8 @@ import { DataTable, type Column } from "../../components/DataTable";
 import { JobIcon } from "../../components/icons";
 import { JobProgress, JobState, useJobTitle } from "../../components/JobState";
 import { Page } from "../../components/Page";
-import { Empty, Shown } from "../../components/States";
+import { Paged } from "../../components/Paged";
+import { Empty } from "../../components/States";
 import { useFormat } from "../../format";
 import { useText } from "../../text";
 
@@ -41,7 +42,6 @@ export function JobList() {
 }
 
 function JobTable({ kind, state }: { kind?: string; state?: Job["state"] }) {
-  const t = useText();
   const query = useInfiniteQuery({
     queryKey: ["jobs", "list", kind, state],
     initialPageParam: undefined as string | undefined,
@@ -49,22 +49,9 @@ function JobTable({ kind, state }: { kind?: string; state?: Job["state"] }) {
     getNextPageParam: (page) => page.next,
   });
   return (
-    <Shown query={query}>
-      {({ pages }) => {
-        const rows = pages.flatMap((p) => p.items ?? []);
-        if (rows.length === 0) return <NoJobs filtered={!!(kind || state)} />;
-        return (
-          <Stack>
-            <Jobs rows={rows} />
-            {query.hasNextPage && (
-              <Button variant="default" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
-                {t.common.more}
-              </Button>
-            )}
-          </Stack>
-        );
-      }}
-    </Shown>
+    <Paged query={query} none={<NoJobs filtered={!!(kind || state)} />}>
+      {(rows) => <Jobs rows={rows} />}
+    </Paged>
   );
 }
 

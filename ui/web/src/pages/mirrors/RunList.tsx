@@ -1,10 +1,11 @@
-import { Anchor, Button, Stack, Text } from "@mantine/core";
+import { Anchor, Text } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 import { ask, client } from "../../api/client";
 import { DataTable, type Column } from "../../components/DataTable";
 import { Section } from "../../components/Page";
-import { Empty, Shown } from "../../components/States";
+import { Paged } from "../../components/Paged";
+import { Empty } from "../../components/States";
 import { useFormat } from "../../format";
 import { useText } from "../../text";
 import { goesOn, namesOf, RunState, useSummary, whileIdle, whileRunning, type Run } from "./shared";
@@ -21,22 +22,9 @@ export function RunList() {
   });
   return (
     <Section title={t.mirrors.runs} about={t.mirrors.runsAbout}>
-      <Shown query={query}>
-        {({ pages }) => {
-          const rows = pages.flatMap((p) => p.items ?? []);
-          if (rows.length === 0) return <Empty title={t.mirrors.noRuns}>{t.mirrors.noRunsText}</Empty>;
-          return (
-            <Stack>
-              <Runs rows={rows} />
-              {query.hasNextPage && (
-                <Button variant="default" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
-                  {t.common.more}
-                </Button>
-              )}
-            </Stack>
-          );
-        }}
-      </Shown>
+      <Paged query={query} none={<Empty title={t.mirrors.noRuns}>{t.mirrors.noRunsText}</Empty>}>
+        {(rows) => <Runs rows={rows} />}
+      </Paged>
     </Section>
   );
 }

@@ -1,12 +1,12 @@
-import { Button, Stack, Text } from "@mantine/core";
+import { Text } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { ask, client, type Schema } from "../../../api/client";
 import { DataTable, type Column } from "../../../components/DataTable";
 import { Section } from "../../../components/Page";
-import { Shown } from "../../../components/States";
 import { useFormat } from "../../../format";
 import { useText } from "../../../text";
 import { splitName } from "../names";
+import { Paged } from "../../../components/Paged";
 import { ToDigest } from "./About";
 
 type Change = Schema<"TagChange">;
@@ -25,22 +25,9 @@ export function History({ name }: { name: string }) {
   if (tag === undefined) return null;
   return (
     <Section title={t.content.history.title} about={t.content.history.about}>
-      <Shown query={query}>
-        {({ pages }) => {
-          const rows = pages.flatMap((p) => p.items ?? []);
-          if (rows.length === 0) return <Text size="sm">{t.content.history.none}</Text>;
-          return (
-            <Stack>
-              <Changes rows={rows} repository={repository} />
-              {query.hasNextPage && (
-                <Button variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-                  {t.common.more}
-                </Button>
-              )}
-            </Stack>
-          );
-        }}
-      </Shown>
+      <Paged query={query} none={<Text size="sm">{t.content.history.none}</Text>}>
+        {(rows) => <Changes rows={rows} repository={repository} />}
+      </Paged>
     </Section>
   );
 }

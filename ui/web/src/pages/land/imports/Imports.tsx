@@ -1,11 +1,12 @@
-import { Anchor, Button, Stack, Text } from "@mantine/core";
+import { Anchor, Text } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 import { ask, client } from "../../../api/client";
 import { DataTable, type Column } from "../../../components/DataTable";
 import { JobProgress, JobState } from "../../../components/JobState";
 import { Section } from "../../../components/Page";
-import { Empty, Shown } from "../../../components/States";
+import { Paged } from "../../../components/Paged";
+import { Empty } from "../../../components/States";
 import { LandIcon } from "../../../components/icons";
 import { useFormat } from "../../../format";
 import { useText } from "../../../text";
@@ -14,8 +15,7 @@ import { landedOf, sourceOf, type Job, type Landed } from "../review/job";
 
 // Imports are what has landed here, and what was tried.
 export function Imports() {
-  const text = useText();
-  const t = text.land.imports;
+  const t = useText().land.imports;
   const query = useInfiniteQuery({
     queryKey: ["jobs", "imports"],
     initialPageParam: undefined as string | undefined,
@@ -25,29 +25,19 @@ export function Imports() {
   const columns = useColumns();
   return (
     <Section title={t.title} about={t.about}>
-      <Shown query={query}>
-        {({ pages }) => {
-          const rows = pages.flatMap((p) => p.items ?? []);
-          if (rows.length === 0) {
-            return (
-              <Empty icon={<LandIcon />} title={t.empty}>
-                {t.emptyText}
-              </Empty>
-            );
-          }
-          return (
-            <Stack>
-              <DataTable label={t.title} rows={rows} columns={columns} id={(j) => j.id} />
-              {query.hasNextPage && (
-                <Button variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-                  {text.common.more}
-                </Button>
-              )}
-            </Stack>
-          );
-        }}
-      </Shown>
+      <Paged query={query} none={<None />}>
+        {(rows) => <DataTable label={t.title} rows={rows} columns={columns} id={(j) => j.id} />}
+      </Paged>
     </Section>
+  );
+}
+
+function None() {
+  const t = useText().land.imports;
+  return (
+    <Empty icon={<LandIcon />} title={t.empty}>
+      {t.emptyText}
+    </Empty>
   );
 }
 

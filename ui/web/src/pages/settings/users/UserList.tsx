@@ -1,4 +1,4 @@
-import { Anchor, Button, Card, Stack, Text } from "@mantine/core";
+import { Anchor, Button, Card, Text } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "react-router";
@@ -7,7 +7,8 @@ import { useMay } from "../../../api/session";
 import { DataTable, type Column } from "../../../components/DataTable";
 import { PlusIcon, UserIcon } from "../../../components/icons";
 import { Page } from "../../../components/Page";
-import { Empty, Shown } from "../../../components/States";
+import { Paged } from "../../../components/Paged";
+import { Empty } from "../../../components/States";
 import { useFormat } from "../../../format";
 import { useText } from "../../../text";
 import { AddUser } from "./AddUser";
@@ -34,18 +35,9 @@ export function UserList() {
   return (
     <Page title={t.settings.users.title} about={t.settings.users.about} actions={add}>
       <Card>
-        <Shown query={query}>
-          {({ pages }) => (
-            <Stack>
-              <UserTable rows={pages.flatMap((p) => p.items ?? [])} />
-              {query.hasNextPage && (
-                <Button variant="default" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
-                  {t.common.more}
-                </Button>
-              )}
-            </Stack>
-          )}
-        </Shown>
+        <Paged query={query} none={null}>
+          {(rows) => <UserTable rows={rows} />}
+        </Paged>
       </Card>
       {may && <AddUser opened={adding} close={() => setAdding(false)} />}
     </Page>
