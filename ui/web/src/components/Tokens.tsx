@@ -31,15 +31,15 @@ export function TokenPanel({ kind, owner }: { kind: TokenKind; owner?: string })
     </Button>
   );
   return (
-    <Section title={words.title} about={words.about} actions={make}>
-      <TokenList kind={kind} owner={owner} onTold={setTold} />
+    <Section title={words.title} about={kind === "robot" || own ? words.about : t.account.tokens.others.about} actions={make}>
+      <TokenList kind={kind} owner={owner} emptyText={kind === "robot" || own ? words.emptyText : t.account.tokens.others.emptyText} onTold={setTold} />
       {mayMake && <TokenDialog kind={kind} owner={owner} opened={making} onClose={() => setMaking(false)} onMade={setTold} />}
       <TokenTold token={told} onClose={() => setTold(undefined)} />
     </Section>
   );
 }
 
-function TokenList({ kind, owner, onTold }: { kind: TokenKind; owner?: string; onTold: (token: Schema<"ToldToken">) => void }) {
+function TokenList({ kind, owner, emptyText, onTold }: { kind: TokenKind; owner?: string; emptyText: string; onTold: (token: Schema<"ToldToken">) => void }) {
   const t = useText();
   const words = t.account.tokens;
   const [ended, setEnded] = useState(false);
@@ -61,7 +61,7 @@ function TokenList({ kind, owner, onTold }: { kind: TokenKind; owner?: string; o
               <TokenTable kind={kind} rows={rows} onTold={onTold} />
             ) : (
               <Empty icon={<KeyIcon />} title={words[kind].empty}>
-                {words[kind].emptyText}
+                {emptyText}
               </Empty>
             )}
             {query.hasNextPage && (

@@ -63,6 +63,10 @@ export const account: Words<typeof en.account> = {
     emptyText: "Browser, in denen Sie sich anmelden, erscheinen hier.",
   },
   tokens: {
+    others: {
+      about: "Jedes steht für diesen Benutzer, wo kein Passwort stehen soll. Es darf nie mehr als er. Nur er selbst erstellt sie.",
+      emptyText: "Der Benutzer hat keines erstellt.",
+    },
     personal: {
       title: "Persönliche Tokens",
       about: "Ein Token steht für Sie, wo kein Passwort stehen soll: für docker login, Skripte und die API. Es darf nie mehr als Sie.",

@@ -60,6 +60,10 @@ export const account = {
     emptyText: "Browsers in which you sign in show here.",
   },
   tokens: {
+    others: {
+      about: "Each stands for this user where no password should be. It may never do more than the user may. Only the user makes them.",
+      emptyText: "The user has made none.",
+    },
     personal: {
       title: "Personal tokens",
       about: "A token stands for you where no password should be: for docker login, scripts and the API. It may never do more than you may.",
