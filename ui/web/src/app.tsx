@@ -1,5 +1,5 @@
-import { lazy, Suspense } from "react";
-import { Route, Routes, useLocation } from "react-router";
+import { lazy, Suspense, type ComponentType } from "react";
+import { matchPath, Route, Routes, useLocation } from "react-router";
 import { SessionProvider } from "./api/session";
 import { Loading, Trouble } from "./components/States";
 import { Allowed } from "./shell/Allowed";
@@ -7,21 +7,27 @@ import { Crash } from "./shell/Crash";
 import { Frame } from "./shell/Frame";
 import { NotFound } from "./shell/NotFound";
 
-// Each page comes when it is asked for.
+// Each page comes when it is asked for; the one that the address names at once, while
+// the appliance is asked who this is.
 const Entrance = lazy(() => import("./pages/setup"));
 const Wizard = lazy(() => import("./pages/setup/Wizard"));
 const pages = [
-  { path: "/", Page: lazy(() => import("./pages/home")) },
-  { path: "/land/*", Page: lazy(() => import("./pages/land")) },
-  { path: "/content/*", Page: lazy(() => import("./pages/content")) },
-  { path: "/mirrors/*", Page: lazy(() => import("./pages/mirrors")) },
-  { path: "/clusters/*", Page: lazy(() => import("./pages/clusters")) },
-  { path: "/hosts/*", Page: lazy(() => import("./pages/hosts")) },
-  { path: "/jobs/*", Page: lazy(() => import("./pages/jobs")) },
-  { path: "/audit/*", Page: lazy(() => import("./pages/audit")) },
-  { path: "/settings/*", Page: lazy(() => import("./pages/settings")) },
-  { path: "/account/*", Page: lazy(() => import("./pages/account")) },
+  page("/", () => import("./pages/home")),
+  page("/land/*", () => import("./pages/land")),
+  page("/content/*", () => import("./pages/content")),
+  page("/mirrors/*", () => import("./pages/mirrors")),
+  page("/clusters/*", () => import("./pages/clusters")),
+  page("/hosts/*", () => import("./pages/hosts")),
+  page("/jobs/*", () => import("./pages/jobs")),
+  page("/audit/*", () => import("./pages/audit")),
+  page("/settings/*", () => import("./pages/settings")),
+  page("/account/*", () => import("./pages/account")),
 ];
+
+function page(path: string, load: () => Promise<{ default: ComponentType }>) {
+  if (matchPath(path, window.location.pathname)) void load().catch(() => {}); // it is tried again when it is shown
+  return { path, Page: lazy(load) };
+}
 
 // App shows the entrance to who is not signed in, and the pages to who is.
 export function App() {

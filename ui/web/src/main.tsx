@@ -6,6 +6,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { BrowserRouter } from "react-router";
 import { Failure } from "./api/client";
+import { sessionQuery } from "./api/session";
 import { App } from "./app";
 import { ConfirmProvider } from "./components/Confirm";
 import { Named } from "./shell/Named";
@@ -23,6 +24,8 @@ const queries = new QueryClient({
     mutations: { networkMode: "always" },
   },
 });
+
+void queries.prefetchQuery(sessionQuery); // while the first page is drawn
 
 const root = document.getElementById("root");
 if (root) {

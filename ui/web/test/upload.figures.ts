@@ -44,12 +44,13 @@ test("upload in the browser, against landfall upload", async () => {
 
 // tokenOf makes a personal token, so that the command is the same user as the browser.
 async function tokenOf(user: User): Promise<string> {
-  let secret = "";
+  let text = "";
   await visit(site, { as: user }, async (page) => {
-    const answer = await page.request.post("/api/v1/tokens", { data: { name: "figures" } });
-    ({ secret } = await answer.json());
+    const { id } = await (await page.request.get("/api/v1/session")).json();
+    const answer = await page.request.post("/api/v1/tokens", { data: { name: "figures", owner: id } });
+    ({ text } = await answer.json());
   });
-  return secret;
+  return text;
 }
 
 // inBrowser has the file chosen, and returns the function that sends it.

@@ -1,10 +1,13 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, useContext, useEffect, type ReactNode } from "react";
 import { ask, client, Failure, type Schema } from "./client";
 
 export type Session = Schema<"Me">;
 
 const Context = createContext<Session | undefined>(undefined);
+
+// sessionQuery asks who is signed in.
+export const sessionQuery = queryOptions({ queryKey: ["session"], queryFn: () => ask(client.GET("/api/v1/session")), staleTime: 60_000 });
 
 // SessionProvider knows who is signed in. entrance is what those see who are not,
 // trouble what all see when the appliance does not answer.
@@ -15,7 +18,7 @@ export function SessionProvider(props: {
   trouble: (error: Error, again: () => void) => ReactNode;
 }) {
   const cache = useQueryClient();
-  const session = useQuery({ queryKey: ["session"], queryFn: () => ask(client.GET("/api/v1/session")), staleTime: 60_000 });
+  const session = useQuery(sessionQuery);
   useEffect(() => {
     // An answer "who are you" to anything means that the session has ended.
     return cache.getQueryCache().subscribe((event) => {
