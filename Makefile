@@ -25,7 +25,8 @@ else
 endif
 
 # Builds, carries a bundle across, compares digests, and serves until Ctrl-C.
-run: build
+run: ui
+	$(MAKE) build
 	GOOS=linux GOARCH=amd64 $(BUILD) -o bin/landfall-linux-amd64 ./cmd/landfall
 	GOOS=linux GOARCH=arm64 $(BUILD) -o bin/landfall-linux-arm64 ./cmd/landfall
 	cd test && $(GO) build -o ../bin/demo ./demo
