@@ -1,4 +1,4 @@
-import { lazy, Suspense, type ComponentType } from "react";
+import { lazy, Suspense, useEffect, useState, type ComponentType } from "react";
 import { matchPath, Route, Routes, useLocation } from "react-router";
 import { SessionProvider } from "./api/session";
 import { Loading, Trouble } from "./components/States";
@@ -6,6 +6,9 @@ import { Allowed } from "./shell/Allowed";
 import { Crash } from "./shell/Crash";
 import { Frame } from "./shell/Frame";
 import { NotFound } from "./shell/NotFound";
+
+// first settles when the page that the address names is loaded, or cannot be.
+let first: Promise<unknown> = Promise.resolve();
 
 // Each page comes when it is asked for; the one that the address names at once, while
 // the appliance is asked who this is.
@@ -24,9 +27,22 @@ const pages = [
   page("/account/*", () => import("./pages/account")),
 ];
 
+// page is a page by its path. What is loaded is shown at once: React would show that
+// it waits, and then do so for 300 ms at least.
 function page(path: string, load: () => Promise<{ default: ComponentType }>) {
-  if (matchPath(path, window.location.pathname)) void load().catch(() => {}); // it is tried again when it is shown
-  return { path, Page: lazy(load) };
+  let loaded: ComponentType | undefined;
+  const get = async () => {
+    const module = await load();
+    loaded = module.default;
+    return module;
+  };
+  if (matchPath(path, window.location.pathname)) first = get().catch(() => {}); // it is tried again when it is shown
+  const Late = lazy(get);
+  const Page = () => {
+    const [Shown] = useState<ComponentType>(() => loaded ?? Late);
+    return <Shown />;
+  };
+  return { path, Page };
 }
 
 // App shows the entrance to who is not signed in, and the pages to who is.
@@ -64,6 +80,9 @@ export function App() {
 }
 
 function Pages() {
+  const [begun, setBegun] = useState(false);
+  useEffect(() => void first.then(() => setBegun(true)), []);
+  if (!begun) return <Loading />;
   return (
     <Suspense fallback={<Loading />}>
       <Routes>
