@@ -55,6 +55,7 @@ func handler(files fs.FS) http.Handler {
 		default:
 			w.Header().Set("Cache-Control", "no-cache")
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			w.Header().Set("Content-Length", strconv.Itoa(len(page)))
 			_, _ = w.Write(page)
 		}
 	})
