@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await stopSites(sites);
   writeFileSync(join(output, "index.html"), gallery());
-  console.log(["what axe found, in light and dark:", ...rows].join("\n"));
+  console.log(["what axe found, in light and dark, 1280 and 820 wide:", ...rows].join("\n"));
 });
 
 for (const sight of sights) {
@@ -38,8 +38,10 @@ async function look(sight: Sight) {
     await sight.act?.(page);
     for (const colorScheme of schemes) {
       await page.emulateMedia({ colorScheme });
-      for (const width of widths) await take(page, `${sight.name}-${colorScheme}-${width}`, width, found);
-      found.push(...(await violations(page)).map((v) => `${colorScheme}: ${v}`));
+      for (const width of widths) {
+        await take(page, `${sight.name}-${colorScheme}-${width}`, width, found);
+        found.push(...(await violations(page)).map((v) => `${colorScheme}, ${width} wide: ${v}`));
+      }
     }
   });
   rows.push(`  ${sight.name}: ${found.length || "nothing"}`);
