@@ -76,21 +76,21 @@ func keepPrivate(path string) {
 }
 
 // Home gives packages tables of their own in a database that it has; a *store.Store
-// is one. The migrations are counted under the owner's name; prune are SQL statements
-// that take from a backup what is only of use here.
+// is one, and so is a *DB by itself, which has no backups. The migrations are counted
+// under the owner's name; prune are SQL statements that take from a backup what is
+// only of use here.
 type Home interface {
 	Tables(ctx context.Context, owner string, migrations fs.FS, prune ...string) (*DB, error)
 }
 
-// Migrate brings the tables of another owner up to date, whose migrations are
-// counted by themselves under its name.
-func (db *DB) Migrate(ctx context.Context, owner string, migrations fs.FS) error {
+// Tables brings the tables of another owner up to date: see Home.
+func (db *DB) Tables(ctx context.Context, owner string, migrations fs.FS, _ ...string) (*DB, error) {
 	db.writing.Lock()
 	defer db.writing.Unlock()
 	if err := db.migrate(ctx, "goose_"+owner, migrations); err != nil {
-		return fmt.Errorf("tables of %s: %w", owner, db.translate(err))
+		return nil, fmt.Errorf("tables of %s: %w", owner, db.translate(err))
 	}
-	return nil
+	return db, nil
 }
 
 func (db *DB) migrate(ctx context.Context, table string, migrations fs.FS) error {

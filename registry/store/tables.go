@@ -29,7 +29,7 @@ func (t *tables) pruned() []string {
 // prune are SQL statements that take from a backup what is only of use here. The
 // tables of the store itself are not for others.
 func (s *Store) Tables(ctx context.Context, owner string, migrations fs.FS, prune ...string) (*sqldb.DB, error) {
-	if err := s.db.Migrate(ctx, owner, migrations); err != nil {
+	if _, err := s.db.Tables(ctx, owner, migrations); err != nil {
 		return nil, fmt.Errorf("store %s: %w", s.folder, registry.DiskError(err))
 	}
 	s.tables.mu.Lock()

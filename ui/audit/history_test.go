@@ -86,7 +86,8 @@ func TestHistoryOfOldLog(t *testing.T) {
 	}
 	t.Cleanup(func() { db.Close() })
 	k := &kit{&Log{db: db}, t}
-	k.must(db.Migrate(t.Context(), "audit", fstest.MapFS{"0001_audit.sql": {Data: first}}))
+	_, err = db.Tables(t.Context(), "audit", fstest.MapFS{"0001_audit.sql": {Data: first}})
+	k.must(err)
 	d := "sha256:" + strings.Repeat("ab", 32)
 	k.must(k.Note(t.Context(), Entry{Action: "tag.set", Target: "a/b:v1", After: d}))
 	k.must(k.Note(t.Context(), Entry{Action: "tag.delete", Target: "2 names", After: []listed{{Name: "a/b:v1", Before: []byte(`"` + d + `"`)}, {Name: "a/b:v2"}}}))
@@ -95,7 +96,7 @@ func TestHistoryOfOldLog(t *testing.T) {
 	k.unguard()
 	k.exec(`INSERT INTO audit SELECT 99, at, actor, kind, address, via, 'tag.set', 'damaged', before, '[{"name":1', outcome, request, previous, hash FROM audit WHERE id = 1`)
 	k.exec(`INSERT INTO audit SELECT 98, at, actor, kind, address, via, 'tag.set', 'damaged', before, '[{"name":', outcome, request, previous, hash FROM audit WHERE id = 1`)
-	reopened, err := Open(t.Context(), plain{db})
+	reopened, err := Open(t.Context(), db)
 	k.must(err)
 	k.Log = reopened
 	k.tells("a/b:v1", "system tag.delete ababababa>", "system tag.set >ababababa")

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,19 +17,13 @@ import (
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
 
-// plain is a database without a store. Its table t is what entries tell of.
-type plain struct{ *sqldb.DB }
-
-func (p plain) Tables(ctx context.Context, owner string, migrations fs.FS, _ ...string) (*sqldb.DB, error) {
-	return p.DB, p.Migrate(ctx, owner, migrations)
-}
-
+// openPlain opens a log without a store. The table t is what entries tell of.
 func openPlain(ctx context.Context, dir string) (*Log, error) {
 	db, err := sqldb.Open(ctx, filepath.Join(dir, "landfall.db"), fstest.MapFS{"0001_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t (n BIGINT);\n")}})
 	if err != nil {
 		return nil, err
 	}
-	return Open(ctx, plain{db})
+	return Open(ctx, db)
 }
 
 // kit is a log under test.

@@ -92,7 +92,7 @@ func TestCrossOrigin(t *testing.T) {
 			t.Errorf("%s: %d %s", c.what, status, body)
 		}
 	}
-	_, err := Open(t.Context(), tables{s.db}, Options{TrustedOrigins: []string{"console.example"}})
+	_, err := Open(t.Context(), s.db, Options{TrustedOrigins: []string{"console.example"}})
 	wants(t, "an origin without a scheme", err, registry.ErrInvalid)
 }
 

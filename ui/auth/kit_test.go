@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,13 +21,6 @@ import (
 )
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
-
-// tables is a database that others share.
-type tables struct{ *sqldb.DB }
-
-func (t tables) Tables(ctx context.Context, owner string, migrations fs.FS, _ ...string) (*sqldb.DB, error) {
-	return t.DB, t.Migrate(ctx, owner, migrations)
-}
 
 // site is the identities of a site, in a database of its own.
 type site struct {
@@ -57,10 +49,10 @@ func (s *site) open() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if s.opts.Audit, err = audit.Open(s.t.Context(), tables{s.db}); err != nil {
+	if s.opts.Audit, err = audit.Open(s.t.Context(), s.db); err != nil {
 		s.t.Fatal(err)
 	}
-	if s.Auth, err = Open(s.t.Context(), tables{s.db}, s.opts); err != nil {
+	if s.Auth, err = Open(s.t.Context(), s.db, s.opts); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -2,7 +2,6 @@ package history
 
 import (
 	"context"
-	"io/fs"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -17,13 +16,6 @@ import (
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
 
-// plain is a database without a store.
-type plain struct{ *sqldb.DB }
-
-func (p plain) Tables(ctx context.Context, owner string, migrations fs.FS, _ ...string) (*sqldb.DB, error) {
-	return p.DB, p.Migrate(ctx, owner, migrations)
-}
-
 func open(t testing.TB) *History {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), filepath.Join(t.TempDir(), "landfall.db"), fstest.MapFS{"0001_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t (n BIGINT);\n")}})
@@ -31,7 +23,7 @@ func open(t testing.TB) *History {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	h, err := Open(t.Context(), plain{db}, Options{})
+	h, err := Open(t.Context(), db, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func openDatabase(ctx context.Context, dir string) (*database, error) {
 
 func (d *database) Tables(ctx context.Context, owner string, migrations fs.FS, prune ...string) (*sqldb.DB, error) {
 	d.prune = append(d.prune, prune...)
-	return d.DB, d.Migrate(ctx, owner, migrations)
+	return d.DB.Tables(ctx, owner, migrations)
 }
 
 // site is a pool under test with all that belongs to it.

@@ -1,10 +1,8 @@
 package settings
 
 import (
-	"context"
 	"database/sql"
 	"errors"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,10 +20,6 @@ import (
 type site struct {
 	*sqldb.DB
 	keeper *Keeper
-}
-
-func (s *site) Tables(ctx context.Context, owner string, migrations fs.FS, _ ...string) (*sqldb.DB, error) {
-	return s.DB, s.Migrate(ctx, owner, migrations)
 }
 
 var noTables = fstest.MapFS{"0001_none.sql": {Data: []byte("-- +goose Up\nSELECT 1;\n")}}

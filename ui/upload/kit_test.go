@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -28,21 +27,14 @@ import (
 	"github.com/landfall-dev/landfall/ui/events"
 )
 
-// database is a database of its own, as a store has one.
-type database struct{ *sqldb.DB }
-
-func (d database) Tables(ctx context.Context, owner string, migrations fs.FS, _ ...string) (*sqldb.DB, error) {
-	return d.DB, d.Migrate(ctx, owner, migrations)
-}
-
-func openDatabase(t testing.TB, path string) database {
+func openDatabase(t testing.TB, path string) *sqldb.DB {
 	t.Helper()
 	first := fstest.MapFS{"0001_first.sql": {Data: []byte("-- +goose Up\nCREATE TABLE first (n INTEGER);\n-- +goose Down\nDROP TABLE first;\n")}}
 	db, err := sqldb.Open(context.Background(), path, first)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return database{db}
+	return db
 }
 
 // site is a server of uploads that can be stopped and started again.
@@ -50,7 +42,7 @@ type site struct {
 	t      testing.TB
 	dir    string
 	opts   Options
-	db     database
+	db     *sqldb.DB
 	audit  *audit.Log
 	server *httptest.Server
 	*Uploads

@@ -1,7 +1,6 @@
 package oidc
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"net/http"
 	"net/http/cookiejar"
@@ -37,12 +35,6 @@ import (
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
 
-type tables struct{ *sqldb.DB }
-
-func (t tables) Tables(ctx context.Context, owner string, migrations fs.FS, _ ...string) (*sqldb.DB, error) {
-	return t.DB, t.Migrate(ctx, owner, migrations)
-}
-
 // site is one whose users log in at an idp.
 type site struct {
 	t      *testing.T
@@ -66,11 +58,11 @@ func newSite(t *testing.T, issuer string, change func(*Options)) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.db.Close() })
-	log, err := audit.Open(t.Context(), tables{s.db})
+	log, err := audit.Open(t.Context(), s.db)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.auth, err = auth.Open(t.Context(), tables{s.db}, auth.Options{Audit: log, Passwords: password.Params{Memory: 64, Time: 1, Threads: 1}}); err != nil {
+	if s.auth, err = auth.Open(t.Context(), s.db, auth.Options{Audit: log, Passwords: password.Params{Memory: 64, Time: 1, Threads: 1}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.auth.AddUser(t.Context(), auth.NewUser{Name: "root", Password: "correct horse battery", Role: auth.Admin}); err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -52,21 +51,15 @@ func serveChild(dir string) error {
 	return http.Serve(l, uploads)
 }
 
-type database struct{ *sqldb.DB }
-
-func (d database) Tables(ctx context.Context, owner string, migrations fs.FS, _ ...string) (*sqldb.DB, error) {
-	return d.DB, d.Migrate(ctx, owner, migrations)
-}
-
-func openUploads(dir string, opts upload.Options) (database, *upload.Uploads, error) {
+func openUploads(dir string, opts upload.Options) (*sqldb.DB, *upload.Uploads, error) {
 	ctx := context.Background()
 	first := fstest.MapFS{"0001_first.sql": {Data: []byte("-- +goose Up\nCREATE TABLE first (n INTEGER);\n-- +goose Down\nDROP TABLE first;\n")}}
 	db, err := sqldb.Open(ctx, filepath.Join(dir, "landfall.db"), first)
 	if err != nil {
-		return database{}, nil, err
+		return nil, nil, err
 	}
-	u, err := upload.New(ctx, database{db}, filepath.Join(dir, "inbox"), opts)
-	return database{db}, u, err
+	u, err := upload.New(ctx, db, filepath.Join(dir, "inbox"), opts)
+	return db, u, err
 }
 
 // killable is an appliance in a process of its own.
