@@ -7,7 +7,7 @@ import { Section } from "../../components/Page";
 import { Empty, Shown } from "../../components/States";
 import { useFormat } from "../../format";
 import { useText } from "../../text";
-import { browserOf } from "./browser";
+import { browserOf } from "../../components/browser";
 
 type Session = Schema<"Session">;
 

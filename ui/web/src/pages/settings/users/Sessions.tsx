@@ -8,7 +8,7 @@ import { Section } from "../../../components/Page";
 import { Shown, Trouble } from "../../../components/States";
 import { useFormat } from "../../../format";
 import { useText } from "../../../text";
-import { browserOf } from "../../account/browser";
+import { browserOf } from "../../../components/browser";
 
 type Session = Schema<"Session">;
 
