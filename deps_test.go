@@ -49,6 +49,9 @@ var owners = map[string][]string{
 	"golang.org/x/crypto":                    {"ui/auth/password"},
 	"golang.org/x/oauth2":                    {"ui/auth/oidc"},
 	"github.com/google/go-containerregistry": {"registry/remote"},
+	"helm.sh/helm":                           {"lifecycle/chart", "lifecycle/render"},
+	"k8s.io/":                                {"lifecycle/render"},
+	"sigs.k8s.io/":                           {"lifecycle/render"},
 	"github.com/klauspost/compress":          {"bundle/receipt"},
 	"github.com/prometheus/":                 {"ui/observe"},
 	"github.com/sirupsen/logrus":             {"ui/observe"},
@@ -57,7 +60,7 @@ var owners = map[string][]string{
 	"github.com/pressly/goose":               {"internal/sqldb"},
 	"go.opentelemetry.io/":                   {"ui/observe"},
 	"modernc.org/":                           {"internal/sqldb"},
-	"go.yaml.in/yaml/v3":                     {"bundle", "internal/strictyaml", "lifecycle/nodeconfig", "registry/chartrepo"},
+	"go.yaml.in/yaml/v3":                     {"bundle", "internal/strictyaml", "lifecycle/convert", "lifecycle/nodeconfig", "lifecycle/object", "registry/chartrepo"},
 	"github.com/Masterminds/semver":          {"internal/version"},
 }
 

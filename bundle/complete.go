@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/wants"
 )
 
 // Base is what a thin bundle stands on: content by its digest, whichever
@@ -83,7 +84,7 @@ func (c *Completed) Blob(ctx context.Context, repository string, d registry.Desc
 
 // MissingError is an ErrIncomplete: what a bundle needs is not at the site.
 type MissingError struct {
-	Wants *Wants
+	Wants *wants.Wants
 	Site  string // id; may be empty
 }
 
@@ -110,7 +111,7 @@ func (r *Reader) Complete(ctx context.Context, base Base) (*Completed, error) {
 		return r.completed(base, r.graph), nil
 	}
 	f := &finder{r: r, base: base, carried: r.referrers(), platforms: r.header.platforms(), nodes: map[digest.Digest]*registry.Node{},
-		beside: map[digest.Digest][]registry.Descriptor{}, wants: map[digest.Digest]*Want{}}
+		beside: map[digest.Digest][]registry.Descriptor{}, wants: map[digest.Digest]*wants.Want{}}
 	graph := r.closed
 	if r.header.Loose == nil {
 		var err error
@@ -135,7 +136,7 @@ type finder struct {
 	platforms []registry.Platform
 	nodes     map[digest.Digest]*registry.Node // nil: neither has it
 	beside    map[digest.Digest][]registry.Descriptor
-	wants     map[digest.Digest]*Want
+	wants     map[digest.Digest]*wants.Want
 }
 
 func (f *finder) graph(ctx context.Context) (*registry.Graph, error) {
@@ -179,7 +180,7 @@ func (f *finder) visit(ctx context.Context, repository string, d digest.Digest, 
 		f.nodes[d] = n
 	}
 	if n == nil {
-		f.want(Want{Digest: d, Kind: WantManifest}, repository)
+		f.want(wants.Want{Digest: d, Kind: wants.Manifest}, repository)
 		return nil
 	}
 	var next []registry.Descriptor
@@ -234,12 +235,12 @@ func (f *finder) blobs(ctx context.Context, g *registry.Graph) error {
 	}
 	missing, err := f.base.MissingBlobs(ctx, needed)
 	for _, d := range missing {
-		f.want(Want{Digest: d.Digest, Kind: WantBlob, Size: d.Size}, nodes[d.Digest].Repositories...)
+		f.want(wants.Want{Digest: d.Digest, Kind: wants.Blob, Size: d.Size}, nodes[d.Digest].Repositories...)
 	}
 	return err
 }
 
-func (f *finder) want(w Want, repositories ...string) {
+func (f *finder) want(w wants.Want, repositories ...string) {
 	if f.wants[w.Digest] == nil {
 		f.wants[w.Digest] = &w
 	}
@@ -249,12 +250,12 @@ func (f *finder) want(w Want, repositories ...string) {
 	have.Repositories = slices.Compact(have.Repositories)
 }
 
-func (f *finder) wantList() *Wants {
+func (f *finder) wantList() *wants.Wants {
 	h := f.r.header
-	w := &Wants{Bundle: h.ID, Format: wantsFormat, Platforms: h.Platforms, Site: h.For}
+	w := &wants.Wants{Bundle: h.ID, Format: wants.OfBundle, Platforms: h.Platforms, Site: h.For}
 	for _, want := range f.wants {
 		w.Wants = append(w.Wants, *want)
 	}
-	slices.SortFunc(w.Wants, func(a, b Want) int { return cmp.Compare(a.Digest, b.Digest) })
+	slices.SortFunc(w.Wants, func(a, b wants.Want) int { return cmp.Compare(a.Digest, b.Digest) })
 	return w
 }

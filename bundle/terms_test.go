@@ -18,6 +18,7 @@ import (
 	"github.com/landfall-dev/landfall/registry/registrytest"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/registry/trust"
+	"github.com/landfall-dev/landfall/registry/wants"
 )
 
 func generate(t testing.TB, kind string) *trust.PrivateKey {
@@ -254,11 +255,11 @@ func bringMissing(t *testing.T, f *registrytest.Fixture, s *store.Store, thin, l
 	if err != nil {
 		t.Fatal(err)
 	}
-	wants, err := bundle.ParseWants("wants", content)
+	list, err := wants.Parse("wants", content)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := wants.Find(t.Context(), f, registry.WalkOptions{})
+	g, err := list.Find(t.Context(), f, registry.WalkOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,6 +65,32 @@ func BuildGraph(
 	return &b.graph
 }
 
+// Merge is the closure of the names of several graphs.
+func Merge(graphs ...*Graph) *Graph {
+	var names []Name
+	nodes := map[digest.Digest]*Node{}
+	beside := map[place][]Descriptor{}
+	for _, g := range graphs {
+		names = append(names, g.Names...)
+		for i := range g.Manifests {
+			n := &g.Manifests[i]
+			d := n.Descriptor.Digest
+			if nodes[d] == nil || len(n.Manifest.Children) > len(nodes[d].Manifest.Children) {
+				nodes[d] = n
+			}
+			for _, repository := range n.Repositories {
+				if s := n.Manifest.Subject; s != nil {
+					at := place{repository, s.Digest}
+					beside[at] = append(beside[at], n.Descriptor)
+				}
+			}
+		}
+	}
+	return BuildGraph(names, func(d digest.Digest) *Node { return nodes[d] }, func(repository string, d digest.Digest) []Descriptor {
+		return beside[place{repository, d}]
+	})
+}
+
 type graphBuilder struct {
 	graph     Graph
 	manifests map[digest.Digest]int // index into graph.Manifests

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,23 +17,23 @@ import (
 )
 
 func newBundleCreate() *cobra.Command {
-	var lists, platforms []string
+	var platforms []string
 	var output, ca string
 	var plainHTTP, noReferrers bool
 	var jobs int
 	var timeout time.Duration
-	var wants string
+	var what cargoFlags
 	var terms termFlags
 	c := &cobra.Command{
 		Use:   "create [REF...]",
 		Short: "Make a bundle from registries",
-		Long: "Make a bundle of the references and of all that they reach, signatures included.\n" +
+		Long: "Make a bundle of the references and of all that they reach, signatures included; of a definition and all that it\n" +
+			"lists; or of a profile, which is resolved and signed for it.\n" +
 			"Interrupted, it goes on where it stopped when it is called again. With --for or --since it leaves out what a site\n" +
-			"has, and says what it needs there; with --wants it carries exactly what an import there was missing.",
+			"has, and says what it needs there; with --wants it carries exactly what a site was missing.",
 	}
 	terms.add(c)
-	c.Flags().StringVar(&wants, "wants", "", "carry what this wants `file` lists, instead of references")
-	c.Flags().StringArrayVarP(&lists, "file", "f", nil, "take references from this `list`: one a line, or YAML with images:; - is standard input")
+	what.add(c)
 	c.Flags().StringVarP(&output, "output", "o", "", "bundle `file` to make")
 	c.Flags().StringArrayVar(&platforms, "platform", nil, "carry this os/arch[/variant] only; may be repeated")
 	c.Flags().BoolVar(&plainHTTP, "plain-http", false, "speak http to the registries")
@@ -41,16 +42,12 @@ func newBundleCreate() *cobra.Command {
 	c.Flags().IntVar(&jobs, "jobs", registry.DefaultJobs, "transfers at once")
 	c.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "give a request up when no byte moves for so long")
 	asJSON := jsonFlag(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
+	c.RunE = func(c *cobra.Command, args []string) (err error) {
 		if output == "" {
 			return usageError{fmt.Errorf("name the bundle to make with -o FILE")}
 		}
 		if jobs < 1 || jobs > 64 {
 			return usageError{fmt.Errorf("--jobs %d: want 1 to 64", jobs)}
-		}
-		find, err := whatToCarry(c.InOrStdin(), args, lists, wants)
-		if err != nil {
-			return err
 		}
 		walk := registry.WalkOptions{NoReferrers: noReferrers, Jobs: jobs}
 		if walk.Platforms, err = parsePlatforms(platforms); err != nil {
@@ -65,36 +62,19 @@ func newBundleCreate() *cobra.Command {
 			return err
 		}
 		defer src.Close()
-		return export(c, src, find, walk, create, output, *asJSON)
+		cargo, err := what.read(c, args, src, walk, &create)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, cargo.close()) }()
+		walk.Platforms = create.Platforms
+		return export(c, cargo.src, cargo.find, walk, create, output, *asJSON)
 	}
 	return c
 }
 
 // find makes the graph of what a bundle is about.
 type find func(ctx context.Context, src registry.Reader, walk registry.WalkOptions) (*registry.Graph, error)
-
-// whatToCarry is a walk from references, or a list of what is wanted.
-func whatToCarry(stdin io.Reader, args, lists []string, wants string) (find, error) {
-	if wants == "" {
-		refs, err := references(stdin, args, lists)
-		if err != nil {
-			return nil, usageError{err}
-		}
-		return walkFrom(refs), nil
-	}
-	if len(args) > 0 || len(lists) > 0 {
-		return nil, usageError{fmt.Errorf("--wants: the file says what to carry; name no references")}
-	}
-	content, err := readList(stdin, wants)
-	if err != nil {
-		return nil, usageError{err}
-	}
-	w, err := bundle.ParseWants(wants, content)
-	if err != nil {
-		return nil, usageError{err}
-	}
-	return w.Find, nil
-}
 
 func walkFrom(refs []registry.Ref) find {
 	return func(ctx context.Context, src registry.Reader, walk registry.WalkOptions) (*registry.Graph, error) {
@@ -122,9 +102,6 @@ func references(stdin io.Reader, args, lists []string) ([]registry.Ref, error) {
 			return nil, err
 		}
 		refs = append(refs, listed...)
-	}
-	if len(refs) == 0 {
-		return nil, fmt.Errorf("no reference: name some, or a list with -f")
 	}
 	return refs, nil
 }

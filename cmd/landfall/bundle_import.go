@@ -19,6 +19,7 @@ import (
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/registry/trust"
 	"github.com/landfall-dev/landfall/ui/api"
+	"github.com/landfall-dev/landfall/ui/definitions"
 	"github.com/landfall-dev/landfall/ui/landing"
 )
 
@@ -49,7 +50,8 @@ func newBundleImport() *cobra.Command {
 		for _, warning := range verdict.Warnings {
 			fmt.Fprintf(c.ErrOrStderr(), "landfall: %s: %s\n", args[0], warning)
 		}
-		return printImported(c, landed{args[0], header.ID, l.progress.moved(), l.progress.skipped(), header.Names, l.took, verdict}, *asJSON)
+		warnUngated(c.ErrOrStderr(), l.ungated)
+		return printImported(c, landed{args[0], header.ID, l.progress.moved(), l.progress.skipped(), header.Names, l.took, l.gates, verdict}, *asJSON)
 	}
 	return c
 }
@@ -64,6 +66,8 @@ type lander struct {
 	stderr   io.Writer
 	attached bool
 	took     took
+	gates    []definitions.Result // what the closure gate found then
+	ungated  error                // why it could not be asked
 }
 
 // took is how long the parts of a landing took, in seconds; 0 where it is not
@@ -145,6 +149,9 @@ func (l *lander) landHere(ctx context.Context, s *store.Store, r *bundle.Reader,
 	began = time.Now()
 	err = a.Land(ctx, s, opts.Copy)
 	l.took.Landing = time.Since(began).Seconds()
+	if err == nil {
+		l.gates, l.ungated = gatesHere(ctx, s)
+	}
 	return a.Verdict, err
 }
 
@@ -159,6 +166,7 @@ func (l *lander) handOver(ctx context.Context, server, file string) (*trust.Verd
 		return nil, err
 	}
 	l.progress.importing(*done)
+	l.gates, l.ungated = gatesAt(ctx, client)
 	return done.Verdict, nil
 }
 
@@ -195,7 +203,11 @@ func (l *lander) send(ctx context.Context, server string, r *bundle.Reader, opts
 		}
 		return bundle.Land(ctx, s, registrySite{}, r, opts) // a registry, and no appliance
 	}
-	return bundle.Land(ctx, s, client, r, opts)
+	verdict, err := bundle.Land(ctx, s, client, r, opts)
+	if err == nil {
+		l.gates, l.ungated = gatesAt(ctx, client)
+	}
+	return verdict, err
 }
 
 // registrySite is a registry that knows nothing of bundles.
@@ -252,6 +264,8 @@ type landed struct {
 	Present int           `json:"present"` // blobs and manifests that it had
 	Names   []bundle.Name `json:"names"`
 	Seconds took          `json:"seconds"`
+	// Definitions are those of the site, with what the closure gate found.
+	Definitions []definitions.Result `json:"definitions,omitempty"`
 	*trust.Verdict
 }
 
@@ -267,5 +281,6 @@ func printImported(c *cobra.Command, l landed, asJSON bool) error {
 		signed = "; signed by " + strings.Join(l.Signers, ", ")
 	}
 	_, err := fmt.Fprintf(c.OutOrStdout(), "%s: %d names are at the site, %s were new%s\n", l.File, len(l.Names), units.Bytes(l.Moved), signed)
+	printGates(c.OutOrStdout(), l.Definitions)
 	return err
 }

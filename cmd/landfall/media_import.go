@@ -10,6 +10,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/ui/api"
+	"github.com/landfall-dev/landfall/ui/definitions"
 	"github.com/landfall-dev/landfall/ui/landing"
 )
 
@@ -44,7 +45,9 @@ func newMediaImport() *cobra.Command {
 		if err != nil {
 			return l.explain(path.Base(file.Name), err)
 		}
-		return printLanded(c, file.Name, done, *asJSON)
+		gates, err := gatesAt(c.Context(), client)
+		warnUngated(c.ErrOrStderr(), err)
+		return printLanded(c, file.Name, driven{done, gates}, *asJSON)
 	})
 	return c
 }
@@ -69,7 +72,14 @@ func findCandidate(drive media.Drive, text string) (media.Candidate, error) {
 	return media.Candidate{}, usageError{fmt.Errorf("%s: several files are called so; name one with its folder", text)}
 }
 
-func printLanded(c *cobra.Command, file string, done *landing.Progress, asJSON bool) error {
+// driven is what media import prints.
+type driven struct {
+	*landing.Progress
+	// Definitions are those of the site, with what the closure gate found.
+	Definitions []definitions.Result `json:"definitions,omitempty"`
+}
+
+func printLanded(c *cobra.Command, file string, done driven, asJSON bool) error {
 	if done.Verdict != nil {
 		for _, warning := range done.Verdict.Warnings {
 			fmt.Fprintf(c.ErrOrStderr(), "landfall: %s: %s\n", file, warning)
@@ -79,5 +89,6 @@ func printLanded(c *cobra.Command, file string, done *landing.Progress, asJSON b
 		return printJSON(c.OutOrStdout(), done)
 	}
 	_, err := fmt.Fprintf(c.OutOrStdout(), "%s: bundle %s is at the site, %s were new\n", file, done.Bundle, units.Bytes(done.Moved))
+	printGates(c.OutOrStdout(), done.Definitions)
 	return err
 }

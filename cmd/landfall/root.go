@@ -47,6 +47,9 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newServe(),
 		group("bundle", "Make, check and land bundles", newBundleCreate(), newBundleInspect(), newBundleVerify(), newBundleDiff(), newBundleImport(), newBundleSign(), newBundleInflate()),
+		group("definition", "Resolve profiles into cluster definitions, and prove that a site has all of one", newDefinitionBuild(), newDefinitionShow(),
+			newDefinitionDiff(), newDefinitionCheck(), newDefinitionPush(), newDefinitionLs(), newDefinitionValues(), newDefinitionSet(),
+			newDefinitionConvert(), newDefinitionKubernetes(), newDefinitionSchema()),
 		group("content", "See and change what a site holds", newContentLs(), newContentShow(), newContentRm(), newContentExport(),
 			newContentScrub(), newContentCollect(), newContentUndo(), newContentWhy(), newContentPin(), newContentUnpin(), newContentPins(),
 			newContentPolicy(), newContentRetain(), newContentBackup(), newContentRestore()),

@@ -29,6 +29,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/landfall-dev/landfall/lifecycle/render"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/engine"
 	"github.com/landfall-dev/landfall/registry/registrytest"
@@ -36,6 +37,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	render.Main()
 	testscript.Main(m, map[string]func(){
 		"landfall": func() {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

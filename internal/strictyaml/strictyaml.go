@@ -2,7 +2,8 @@
 // instead of into structs: what is unknown, there twice or of the wrong kind is
 // an error that names the line, the column and the field, and says in words what
 // is wanted. Aliases, tags of one's own and characters beyond printable ASCII are
-// refused.
+// refused, but where a field is for prose (Prose) or for values whose shape the
+// reader does not know (Free).
 package strictyaml
 
 import (
@@ -10,8 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -26,6 +30,31 @@ type Field struct {
 	invalid error // what errors wrap
 }
 
+// Error is a problem with its place. It wraps what Read was given as invalid.
+type Error struct {
+	Line, Column int    // 1 is the first; Column 0: the YAML itself is broken, near the line
+	Path         string // of the field, "rules[0].keep.last"; "" for the whole
+	Text         string // what is wrong and what is wanted
+	Invalid      error
+}
+
+func (e *Error) Error() string {
+	if e.Column == 0 {
+		return fmt.Sprintf("%v: yaml: line %d: %s", e.Invalid, e.Line, e.Text)
+	}
+	place := fmt.Sprintf("line %d, column %d", e.Line, e.Column)
+	if e.Path != "" {
+		place += ": " + e.Path
+	}
+	return fmt.Sprintf("%s: %v: %s", place, e.Invalid, e.Text)
+}
+
+// Unwrap is Invalid.
+func (e *Error) Unwrap() error { return e.Invalid }
+
+// ErrEmpty is what Read says of a document without content.
+var ErrEmpty = errors.New("it is empty")
+
 // Read reads exactly one document. Errors wrap invalid.
 func Read(content []byte, invalid error) (Field, error) {
 	var root, more yaml.Node
@@ -33,17 +62,49 @@ func Read(content []byte, invalid error) (Field, error) {
 	err := d.Decode(&root)
 	switch {
 	case errors.Is(err, io.EOF):
-		return Field{}, fmt.Errorf("%w: it is empty", invalid)
+		return Field{}, fmt.Errorf("%w: %w", invalid, ErrEmpty)
 	case err != nil:
-		return Field{}, fmt.Errorf("%w: %v", invalid, err)
+		return Field{}, broken(err, content, invalid)
 	}
 	switch err := d.Decode(&more); {
 	case err == nil:
 		return Field{}, fmt.Errorf("line %d: %w: more than one YAML document", more.Line, invalid)
 	case !errors.Is(err, io.EOF):
-		return Field{}, fmt.Errorf("%w: %v", invalid, err)
+		return Field{}, broken(err, content, invalid)
 	}
 	return Field{node: root.Content[0], invalid: invalid}, nil
+}
+
+var (
+	brokenPattern = regexp.MustCompile(`(?s)\Ayaml: (?:line (\d+): )?(.*)\z`)
+	anchorPattern = regexp.MustCompile(`unknown anchor '(.+)' referenced`)
+)
+
+// broken is the YAML library's error, with a line also where it tells none.
+func broken(err error, content []byte, invalid error) error {
+	m := brokenPattern.FindStringSubmatch(err.Error())
+	if m == nil {
+		return fmt.Errorf("%w: %v", invalid, err)
+	}
+	line, _ := strconv.Atoi(m[1])
+	if line == 0 {
+		line = brokenLine(content, m[2])
+	}
+	return &Error{Line: line, Text: m[2], Invalid: invalid}
+}
+
+// brokenLine is where an alias that stands for nothing is, or the first character
+// that no YAML may have. Else it is the first line: the library leaves out 0.
+func brokenLine(content []byte, text string) int {
+	var at int
+	if m := anchorPattern.FindStringSubmatch(text); m != nil {
+		at = bytes.Index(content, []byte("*"+m[1]))
+	} else {
+		at = bytes.IndexFunc(content, func(c rune) bool {
+			return c == utf8.RuneError || c < ' ' && c != '\n' && c != '\r' && c != '\t' || c == 0x7F
+		})
+	}
+	return 1 + bytes.Count(content[:max(at, 0)], []byte("\n"))
 }
 
 // ReadFields reads a document of at most max bytes whose first field is version,
@@ -62,14 +123,22 @@ func ReadFields(content []byte, max int, invalid error, version string, known ..
 	return root.Fields(append([]string{"version"}, known...)...)
 }
 
-// Errorf is an error with the field's place.
+// Errorf is an *Error with the field's place.
 func (f Field) Errorf(format string, args ...any) error {
-	place := fmt.Sprintf("line %d, column %d", f.node.Line, f.node.Column)
-	if f.path != "" {
-		place += ": " + f.path
-	}
-	return fmt.Errorf("%s: %w: %s", place, f.invalid, fmt.Sprintf(format, args...))
+	return &Error{Line: f.node.Line, Column: f.node.Column, Path: f.path, Text: fmt.Sprintf(format, args...), Invalid: f.invalid}
 }
+
+// Line is where the field's value begins; 1 is the first line.
+func (f Field) Line() int { return f.node.Line }
+
+// Path is the field's name from the document's root on, "rules[0].keep.last".
+func (f Field) Path() string { return f.path }
+
+// IsList reports whether the value is a list.
+func (f Field) IsList() bool { return f.node.Kind == yaml.SequenceNode }
+
+// IsFields reports whether the value is a mapping.
+func (f Field) IsFields() bool { return f.node.Kind == yaml.MappingNode }
 
 // Version wants the first field to be version and one of the known ones: what
 // the other fields may be depends on it.
@@ -157,6 +226,32 @@ func (f Field) Fields(known ...string) (map[string]Field, error) {
 		values[e.Key] = e.Value
 	}
 	return values, nil
+}
+
+// KnownFields is Fields that goes on: it returns those of a known name, and all that
+// is wrong with the others.
+func (f Field) KnownFields(known ...string) (map[string]Field, []error) {
+	values := map[string]Field{}
+	if f.node.Kind != yaml.MappingNode {
+		return values, []error{f.Errorf("fields are wanted (%s)", strings.Join(known, ", "))}
+	}
+	var wrong []error
+	seen := map[string]int{}
+	for i := 0; i < len(f.node.Content); i += 2 {
+		key := f.node.Content[i]
+		at := Field{f.path, key, f.invalid}
+		switch line, twice := seen[key.Value]; {
+		case twice:
+			wrong = append(wrong, at.Errorf("field %.40q is there twice, first in line %d", key.Value, line))
+			continue
+		case !slices.Contains(known, key.Value):
+			wrong = append(wrong, at.Errorf("unknown field %.40q (%s)", key.Value, strings.Join(known, ", ")))
+		default:
+			values[key.Value] = Field{strings.TrimPrefix(f.path+"."+key.Value, "."), f.node.Content[i+1], f.invalid}
+		}
+		seen[key.Value] = key.Line
+	}
+	return values, wrong
 }
 
 // Entry is one entry of a mapping whose keys are names of the writer's own.

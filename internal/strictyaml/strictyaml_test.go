@@ -1,6 +1,7 @@
 package strictyaml_test
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -53,6 +54,7 @@ func TestFields(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add([]byte("version: 1\na: [1, {b: |\n  c\n}]\n"))
 	f.Add([]byte("a: &x {b: *x}"))
+	f.Add([]byte("a: &x {b: 1.5, <<: {c: yes}}\nd: [*x, 2026-01-01, ~, \"\\u202e\"]"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		root, err := strictyaml.Read(content, errBad)
 		if err != nil {
@@ -73,6 +75,13 @@ func walk(f strictyaml.Field, depth int) {
 	_, _ = f.Text()
 	_, _ = f.Block(10)
 	_, _ = f.Version("1")
+	_, _ = f.Prose(10)
+	_, _ = f.KnownFields("a")
+	if v, err := f.Free(strictyaml.Limits{Values: 1000}); err == nil {
+		if _, err := json.Marshal(v); err != nil {
+			panic(err)
+		}
+	}
 	list, _ := f.List()
 	for _, v := range list {
 		walk(v, depth+1)

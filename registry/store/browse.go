@@ -25,6 +25,9 @@ type FindOptions struct {
 	Query string
 	// Repository is the one to look in; empty: all.
 	Repository string
+	// ArtifactType is that of the manifests that are wanted, or how it begins when it
+	// ends in an asterisk; empty: all. Names only.
+	ArtifactType string
 	// After is the last name of the page before; empty: from the start.
 	After string
 	// Limit is how many are wanted; 100 when 0.
@@ -112,6 +115,11 @@ func (f *finder) inName(first, last string) (where string, args []any) {
 	tag := func(pattern string) string {
 		args = append(args, pattern)
 		return `t.name LIKE ? ESCAPE '\'`
+	}
+	if prefix, open := strings.CutSuffix(f.ArtifactType, "*"); open {
+		where, args = ` AND m.artifact_type LIKE ? ESCAPE '\'`, append(args, like("", prefix, "%"))
+	} else if f.ArtifactType != "" {
+		where, args = ` AND m.artifact_type = ?`, append(args, f.ArtifactType)
 	}
 	for _, word := range f.words {
 		anywhere := like("%", word, "%")

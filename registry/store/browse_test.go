@@ -353,6 +353,37 @@ func (k *kit) tangle(random *rand.Rand) (names []registry.Ref) {
 }
 
 // Whatever is asked for, what is found has it, and nothing else goes wrong.
+// Names are found by the artifact type of their manifests, or by how that begins, also
+// page by page and with words.
+func TestFindByArtifactType(t *testing.T) {
+	t.Parallel()
+	k := browsed(t)
+	config := k.blob("a/def", "{}")
+	for tag, artifactType := range map[string]string{"v1": "application/x.def.v1", "v2": "application/x.def.v2", "sig": "application/x.def_v1"} {
+		content := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":%q,"config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":%q,"size":2},"layers":[]}`,
+			artifactType, config.Digest)
+		k.put(ref("a/def", tag), registry.Descriptor{MediaType: "application/vnd.oci.image.manifest.v1+json", Digest: digest.FromBytes(content), Size: int64(len(content))}, content)
+	}
+	for _, c := range []struct {
+		opts FindOptions
+		want []string
+	}{
+		{FindOptions{ArtifactType: "application/x.def.v1"}, []string{"a/def:v1"}},
+		{FindOptions{ArtifactType: "application/x.def.v*"}, []string{"a/def:v1", "a/def:v2"}},
+		{FindOptions{ArtifactType: "application/x.def_*"}, []string{"a/def:sig"}},
+		{FindOptions{ArtifactType: "application/x.def.v*", After: "a/def:v1"}, []string{"a/def:v2"}},
+		{FindOptions{ArtifactType: "application/x.def.v*", Limit: 1}, []string{"a/def:v1"}},
+		{FindOptions{ArtifactType: "application/x.def.v*", Query: "def v2"}, []string{"a/def:v2"}},
+		{FindOptions{ArtifactType: "application/x.def.v*", Repository: "a/b"}, nil},
+		{FindOptions{ArtifactType: "application/x.def.v*", May: func(r string) bool { return r != "a/def" }}, nil},
+		{FindOptions{ArtifactType: "nosuch"}, nil},
+	} {
+		if got := k.names(c.opts); !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %q, want %q", c.opts, got, c.want)
+		}
+	}
+}
+
 func FuzzFindNames(f *testing.F) {
 	k := browsed(f)
 	f.Add("nginx 1", "", "")
@@ -446,6 +477,7 @@ func BenchmarkBrowse(b *testing.B) {
 			"rarest": func() error { _, err := k.FindNames(b.Context(), FindOptions{Query: "nosuch"}); return err },
 			"rare3":  func() error { _, err := k.FindNames(b.Context(), FindOptions{Query: "team app nosuch"}); return err },
 			"half":   func() error { _, err := k.FindNames(b.Context(), FindOptions{May: half}); return err },
+			"type":   func() error { _, err := k.FindNames(b.Context(), FindOptions{ArtifactType: "nosuch"}); return err },
 			"prefix": func() error { _, err := k.FindNames(b.Context(), FindOptions{May: prefix}); return err },
 			"prefixrare": func() error {
 				_, err := k.FindNames(b.Context(), FindOptions{May: prefix, Query: "nosuch"})

@@ -26,6 +26,7 @@ import (
 	"github.com/landfall-dev/landfall/ui/auth"
 	"github.com/landfall-dev/landfall/ui/browse"
 	"github.com/landfall-dev/landfall/ui/certs"
+	"github.com/landfall-dev/landfall/ui/definitions"
 	"github.com/landfall-dev/landfall/ui/diagnostics"
 	"github.com/landfall-dev/landfall/ui/drives"
 	"github.com/landfall-dev/landfall/ui/events"
@@ -115,12 +116,13 @@ type Options struct {
 	Events  *events.Bus
 	// Uploader is whose uploads the context's subject means, and whether it may see
 	// those of others; nil: everybody sees all.
-	Uploader func(ctx context.Context) (owner string, all bool)
-	Lander   Lander
-	Drives   *drives.Drives
-	Uploads  *upload.Uploads
-	Exports  string // the folder of bundles that were made
-	Temp     string // a folder for what is read once and does not fit into memory
+	Uploader    func(ctx context.Context) (owner string, all bool)
+	Lander      Lander
+	Drives      *drives.Drives
+	Uploads     *upload.Uploads
+	Exports     string // the folder of bundles that were made
+	Temp        string // a folder for what is read once and does not fit into memory
+	Definitions *definitions.Definitions
 	// Mirrors runs mirrors.
 	Mirrors     Mirrorer
 	Auth        *auth.Auth

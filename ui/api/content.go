@@ -27,6 +27,7 @@ const maxShown = 8 << 20
 type NamesInput struct {
 	Query      string `query:"q" maxLength:"1024" doc:"Words that must all occur in the name, whatever their case"`
 	Repository string `query:"repository" maxLength:"255" doc:"In this repository only"`
+	Kind       string `query:"kind" enum:"definition" doc:"Of this kind only"`
 	After      string `query:"after" maxLength:"512" doc:"Those after this one: next of the page before"`
 	Limit      int    `query:"limit" minimum:"1" maximum:"500" default:"100"`
 }
@@ -99,7 +100,11 @@ func (a *API) listNames(ctx context.Context, in *NamesInput) (*answer[page[brows
 	if err != nil {
 		return nil, err
 	}
-	list, err := b.Names(ctx, store.FindOptions{Query: in.Query, Repository: in.Repository, After: in.After, Limit: in.Limit + 1, May: a.mayPull(ctx)})
+	find := b.Names
+	if in.Kind != "" {
+		find = b.Definitions
+	}
+	list, err := find(ctx, store.FindOptions{Query: in.Query, Repository: in.Repository, After: in.After, Limit: in.Limit + 1, May: a.mayPull(ctx)})
 	return give(pageOf(list, in.Limit, func(n browse.Name) string { return n.Name }), err)
 }
 

@@ -35,10 +35,11 @@ const (
 )
 
 // maxRequest bounds the body of a request, in bytes; within bodyTime it has to be
-// here.
+// here. The few that may be larger have largeTime.
 const (
 	maxRequest = 2 << 20
 	bodyTime   = 10 * time.Second
+	largeTime  = 2 * time.Minute
 )
 
 // Right is what a request needs; package auth says who has it.
@@ -54,6 +55,7 @@ type API struct {
 	huma   huma.API
 
 	outlines chan struct{} // as many as are looked at now
+	checks   chan struct{} // as many definitions as are checked now
 }
 
 // New makes the API of what the options have. Operations of what they have not
@@ -86,7 +88,7 @@ func New(opts Options) *API {
 		"token":   {Type: "http", Scheme: "bearer", Description: "A personal or robot token"},
 		"session": {Type: "apiKey", In: "cookie", Name: "landfall", Description: "The cookie of a login"},
 	}
-	a := &API{opts: opts, router: router, huma: humagin.New(router, config), outlines: make(chan struct{}, outlinesAtOnce)}
+	a := &API{opts: opts, router: router, huma: humagin.New(router, config), outlines: make(chan struct{}, outlinesAtOnce), checks: make(chan struct{}, checksAtOnce)}
 	a.routes()
 	return a
 }
@@ -94,13 +96,17 @@ func New(opts Options) *API {
 // generic are names of types that say too little without their package.
 var generic = []string{"Progress", "State", "Run", "Status", "Summary", "Source", "Request", "Report", "Result", "Key", "Pin", "Line", "Step", "Entry", "Event", "Value", "Info", "Document", "Finding", "Header", "Verdict", "Record", "System", "Clock", "Load", "Memory", "Network", "Options", "List", "Series", "Sample"}
 
+// modelled are packages of which many types say too little without it.
+var modelled = []string{"chart", "closure", "definition", "find", "profile", "sitevalues", "variable"}
+
 // schemaName is what a type is called in the document.
 func schemaName(t reflect.Type, hint string) string {
 	name := huma.DefaultSchemaNamer(t, hint)
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if at := path.Base(t.PkgPath()); slices.Contains(generic, t.Name()) {
+	at := path.Base(t.PkgPath())
+	if slices.Contains(generic, t.Name()) || slices.Contains(modelled, at) && !strings.EqualFold(at, t.Name()) {
 		return strings.ToUpper(at[:1]) + at[1:] + name
 	}
 	return name
@@ -152,7 +158,7 @@ func (a *API) operation(r route) huma.Operation {
 		Middlewares: huma.Middlewares{a.guard(r)},
 	}
 	if r.body != 0 {
-		op.MaxBodyBytes = r.body
+		op.MaxBodyBytes, op.BodyReadTimeout = r.body, largeTime
 	}
 	if r.media != "" {
 		op.Responses = map[string]*huma.Response{strconv.Itoa(http.StatusOK): {Description: http.StatusText(http.StatusOK),

@@ -136,6 +136,7 @@ var unversioned = map[string]string{
 // whole are lists that come at once, and what bounds them.
 var whole = map[string]string{
 	"list-pins":           "people make them, one by one",
+	"list-definitions":    "people make them, one by one",
 	"list-drives":         "what is plugged in",
 	"list-mirrors":        "a file of the administrator's",
 	"list-sessions":       "50 of a user",

@@ -12,6 +12,7 @@ import (
 
 	"github.com/landfall-dev/landfall/bundle"
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/wants"
 	"github.com/landfall-dev/landfall/sync/mirror"
 	"github.com/landfall-dev/landfall/ui/auth"
 	"github.com/landfall-dev/landfall/ui/landing"
@@ -20,14 +21,14 @@ import (
 
 // Problem is an error on its way to a client (RFC 9457).
 type Problem struct {
-	Type   string        `json:"type" doc:"The kind of error as a URI" example:"urn:landfall:error:not_found"`
-	Title  string        `json:"title" doc:"What the status means"`
-	Status int           `json:"status" doc:"The HTTP status"`
-	Detail string        `json:"detail" doc:"What happened, and what to do"`
-	Kind   string        `json:"kind" doc:"The kind of error, for programs" example:"not_found"`
-	Errors []Fault       `json:"errors,omitempty" doc:"The fields that are wrong"`
-	Wants  *bundle.Wants `json:"wants,omitempty" doc:"What a bundle is missing at the site"`
-	Site   string        `json:"site,omitempty" doc:"The site that is missing it"`
+	Type   string       `json:"type" doc:"The kind of error as a URI" example:"urn:landfall:error:not_found"`
+	Title  string       `json:"title" doc:"What the status means"`
+	Status int          `json:"status" doc:"The HTTP status"`
+	Detail string       `json:"detail" doc:"What happened, and what to do"`
+	Kind   string       `json:"kind" doc:"The kind of error, for programs" example:"not_found"`
+	Errors []Fault      `json:"errors,omitempty" doc:"The fields that are wrong"`
+	Wants  *wants.Wants `json:"wants,omitempty" doc:"What a bundle is missing at the site"`
+	Site   string       `json:"site,omitempty" doc:"The site that is missing it"`
 
 	Ranges []landing.Range `json:"ranges,omitempty" doc:"What an outline of a bundle has to have as well"`
 

@@ -7,6 +7,7 @@ func (a *API) routes() {
 	a.loginRoutes()
 	a.userRoutes()
 	a.contentRoutes()
+	a.definitionRoutes()
 	a.upkeepRoutes()
 	a.backupRoutes()
 	a.trustRoutes()

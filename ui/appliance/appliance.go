@@ -22,6 +22,7 @@ import (
 	"github.com/landfall-dev/landfall/ui/audit"
 	"github.com/landfall-dev/landfall/ui/auth"
 	"github.com/landfall-dev/landfall/ui/certs"
+	"github.com/landfall-dev/landfall/ui/definitions"
 	"github.com/landfall-dev/landfall/ui/diagnostics"
 	"github.com/landfall-dev/landfall/ui/drives"
 	"github.com/landfall-dev/landfall/ui/events"
@@ -39,6 +40,7 @@ import (
 //	tls/            the site's authority, and a customer's certificate
 //	inbox/          uploads
 //	exports/        bundles that were made here
+//	values.key      the key of the sealed values of definitions
 //	landfall.sock   for commands on this machine
 const (
 	tlsFolder     = "tls"
@@ -83,6 +85,8 @@ type Appliance struct {
 	traces    *observe.Traces
 	history   *history.History
 
+	definitions *definitions.Definitions
+
 	keep   []func(ctx context.Context) // what goes on for as long as it runs
 	ending chan struct{}               // closed when its server begins to end
 	closes []func() error              // the last one first
@@ -90,7 +94,7 @@ type Appliance struct {
 
 // Open puts an appliance together. Close ends it.
 func Open(ctx context.Context, e *settings.Effective, opts Options) (_ *Appliance, err error) {
-	a := &Appliance{opts: opts, log: opts.Log, config: e.Config, ending: make(chan struct{})}
+	a := &Appliance{opts: opts, log: opts.Log, config: e.Config, events: events.NewBus(0), ending: make(chan struct{})}
 	a.log = cmp.Or(a.log, slog.New(slog.DiscardHandler))
 	if a.opts.Console == nil {
 		a.opts.Console = io.Discard
@@ -101,7 +105,7 @@ func Open(ctx context.Context, e *settings.Effective, opts Options) (_ *Applianc
 		}
 	}()
 	for _, open := range []func(ctx context.Context) error{
-		a.openTraces, a.openStore, a.openHistory, a.openAudit, a.openJobs,
+		a.openTraces, a.openStore, a.openHistory, a.openAudit, a.openDefinitions, a.openJobs,
 		func(ctx context.Context) error { return a.openSettings(ctx, e) },
 		a.openAuth, a.openCerts, a.openUploads, a.openLanding, a.openMirrors,
 	} {

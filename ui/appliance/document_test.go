@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/landfall-dev/landfall/registry/registrytest"
+	"github.com/landfall-dev/landfall/ui/definitions/definitionstest"
 )
 
 // What an appliance serves is the document of the repository, to the letter of its
@@ -128,14 +129,29 @@ func lived(t *testing.T) (s *site, parameters map[string]map[string]string) {
 	s.ended(export)
 	failed := field(t, s.onSocket("POST", "/api/v1/bundles/exports", `{"names":["docker.io/no/such:v1"]}`, 202), "id")
 	s.ended(failed)
+	c := definitionstest.NewConnected(t)
+	s.land(c, c.Publish(edge(c, "1.0.0")).String(), c.Publish(edge(c, "1.1.0")).String(), appName)
+	s.onSocket("PATCH", "/api/v1/definitions/values?name=edge", `{"set":{"password":"x","replicas":1}}`, 200)
+	edge := map[string]string{"name": "edge:1.0.0", "to": "edge", "image": dbName}
 	name := map[string]string{"name": teamRepository + ":v1"}
 	return s, map[string]map[string]string{
 		"/api/v1/users/{id}": {"id": admin.id}, "/api/v1/users/{id}/sessions": {"id": admin.id}, "/api/v1/tokens/{id}": {"id": token.id},
 		"/api/v1/jobs/{id}": {"id": failed}, "/api/v1/jobs/{id}/lines": {"id": export}, "/api/v1/bundles/exports/{id}/content": {"id": export},
 		"/api/v1/content/manifests/{digest}": {"digest": manifest}, "/api/v1/content/referrers/{digest}": {"digest": manifest}, "/api/v1/content/why/{digest}": {"digest": layer},
 		"/api/v1/content/artifact": name, "/api/v1/content/history": name, "/api/v1/content/consequences": name, "/api/v1/content/blob": {"repository": teamRepository, "digest": layer},
+		"/api/v1/definitions/check": pick(edge, "name"), "/api/v1/definitions/show": pick(edge, "name"), "/api/v1/definitions/values": pick(edge, "name"), "/api/v1/definitions/wants": pick(edge, "name"),
+		"/api/v1/definitions/why": pick(edge, "name", "image"), "/api/v1/definitions/values/compare": pick(edge, "name", "to"), "/api/v1/definitions/diff": {"from": "edge:1.0.0", "to": "edge"},
 		"/api/v1/backup/blobs/{digest}": {"digest": layer}, "/api/v1/hosts/node-config/{kind}": {"kind": "k3s"}, "/api/v1/uploads/{id}": {"id": upload},
 	}
+}
+
+// pick is some of what a map has.
+func pick(all map[string]string, names ...string) map[string]string {
+	some := map[string]string{}
+	for _, name := range names {
+		some[name] = all[name]
+	}
+	return some
 }
 
 // fill is the path of a request for what is there.

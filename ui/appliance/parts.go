@@ -3,6 +3,7 @@ package appliance
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
 	"net/http"
 	"slices"
@@ -22,8 +23,8 @@ import (
 	"github.com/landfall-dev/landfall/ui/auth"
 	"github.com/landfall-dev/landfall/ui/certs"
 	"github.com/landfall-dev/landfall/ui/chores"
+	"github.com/landfall-dev/landfall/ui/definitions"
 	"github.com/landfall-dev/landfall/ui/drives"
-	"github.com/landfall-dev/landfall/ui/events"
 	"github.com/landfall-dev/landfall/ui/history"
 	"github.com/landfall-dev/landfall/ui/jobs"
 	"github.com/landfall-dev/landfall/ui/landing"
@@ -79,15 +80,45 @@ func (a *Appliance) openHistory(ctx context.Context) (err error) {
 }
 
 func (a *Appliance) openAudit(ctx context.Context) (err error) {
-	if a.audit, err = audit.Open(ctx, a.store); err != nil {
+	a.audit, err = audit.Open(ctx, a.store)
+	return err
+}
+
+// openDefinitions has the closure gate asked at the start, and whenever content came
+// or went; and all that comes and goes noted.
+func (a *Appliance) openDefinitions(ctx context.Context) error {
+	values, err := definitions.OpenValues(ctx, a.store, a.config.Data, a.audit)
+	if err != nil {
 		return err
 	}
-	a.store.OnChange(a.audit.Recorder())
+	a.definitions, err = definitions.Open(ctx, a.store, definitions.Options{Platforms: a.platforms, Values: values, Events: a.events, Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.keep = append(a.keep, a.definitions.Keep)
+	record := a.audit.Recorder()
+	a.store.OnChange(func(ctx context.Context, tx *sql.Tx, changes []store.Change) error {
+		if definitions.Concerns(changes) {
+			a.definitions.Wake()
+		}
+		return record(ctx, tx, changes)
+	})
 	return nil
 }
 
+// platforms are those of the site's hosts, as an administrator says it.
+func (a *Appliance) platforms(context.Context) (list []registry.Platform, err error) {
+	for _, text := range a.now().Definitions.Platforms {
+		p, err := registry.ParsePlatform(text)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
 func (a *Appliance) openJobs(ctx context.Context) (err error) {
-	a.events = events.NewBus(0)
 	a.jobs, err = jobs.New(ctx, a.store, jobs.Options{Log: a.log, Audit: a.audit, Events: a.events, Describe: api.DescribeFailure, History: a.config.Jobs.History})
 	if err != nil {
 		return err
@@ -164,7 +195,7 @@ func (a *Appliance) openLanding(context.Context) error {
 			Automatic: func() bool { return a.now().Media.ImportPolicy == settings.ImportSigned },
 			Events:    a.events, Log: a.log})
 	}
-	a.landing = landing.New(a.store, a.view, a.jobs, landing.Options{Uploads: a.uploads, Open: a.openSource, Beside: a.besideSource, Log: a.log})
+	a.landing = landing.New(a.store, a.view, a.jobs, landing.Options{Uploads: a.uploads, Open: a.openSource, Beside: a.besideSource, Landed: a.definitions.Tell, Log: a.log})
 	a.keep = append(a.keep, a.landing.Keep)
 	if a.drives != nil {
 		a.drives.SetLanding(a.landing)

@@ -22,6 +22,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/landfall-dev/landfall/lifecycle/definition"
+	"github.com/landfall-dev/landfall/lifecycle/variable"
+	"github.com/landfall-dev/landfall/ui/definitions/definitionstest"
 )
 
 // secrets are texts that must be told to nobody but who they are given to.
@@ -101,6 +105,7 @@ func TestSecrets(t *testing.T) {
 	admin := x.accounts()
 	x.tokens(admin)
 	x.files(admin)
+	x.values(admin)
 	x.wrong(admin)
 	x.found("the answers to errors", strings.Join(x.errors, "\n"))
 	x.found("the audit log", s.wantAs(admin, "GET", "/api/v1/audit/export", "", 200))
@@ -235,6 +240,34 @@ func (x *secrets) files(admin subject) {
 	}
 	x.send(admin, "POST", "/api/v1/bundles/import", fmt.Sprintf(`{"upload":"nosuch","keys":[%s]}`, quote(key)))
 	x.send(admin, "PUT", "/api/v1/trust/policy", fmt.Sprintf(`{"text":%s}`, quote(key)))
+}
+
+// values gives a definition values that are sensitive, in right and wrong ways.
+func (x *secrets) values(admin subject) {
+	c := definitionstest.NewConnected(x.s.t)
+	d := definitionstest.Definition("1.0.0", []definition.Image{c.Image("docker.io/team/app:v1")},
+		variable.Declaration{Name: "password", Type: variable.String, Sensitive: true, Pattern: `[a-zA-Z0-9-]+`},
+		variable.Declaration{Name: "login", Type: variable.Object, Sensitive: true})
+	x.s.land(c, c.Publish(d).String())
+	good := x.plant("a sensitive value", "valu3-of-the-site")
+	other := x.plant("another sensitive value", "0ther-valu3")
+	path := "/api/v1/definitions/values?name=edge"
+	for _, body := range []string{`{"set":{"password":%q}}`, `{"set":{"login":{"user":"u","password":%q}}}`, `{"set":{"password":"%s broken"}}`, `{"set":{"password":[%q]}}`, `{"set":{"login":%q}}`,
+		`{"set":{"nosuch":%q}}`, `{"set":%q}`, `{"set":[%q]}`, `{"unset":[{"password":%q}]}`, `{"set":{"password":%q`, `{"sets":{"password":%q}}`, `[%q]`} {
+		for _, secret := range []string{good, other} {
+			x.send(admin, "PATCH", path, fmt.Sprintf(body, secret))
+		}
+	}
+	for _, rest := range []string{"", "/compare"} {
+		got := x.send(admin, "GET", "/api/v1/definitions/values"+rest+"?name=edge&to=edge", "")
+		if rest == "" {
+			got = x.send(admin, "GET", path, "")
+		}
+		x.found("the values", got.body)
+		if got.status != 200 || !strings.Contains(got.body, `"set"`) {
+			x.s.t.Errorf("%d %s", got.status, got.body)
+		}
+	}
 }
 
 // wrong sends what makes the appliance complain.

@@ -37,6 +37,9 @@ const (
 	MirrorsWrite    Right = "mirrors.write"
 	DiagnosticsRead Right = "diagnostics.read"
 	MetricsRead     Right = "metrics.read"
+
+	DefinitionsRead  Right = "definitions.read"
+	DefinitionsWrite Right = "definitions.write" // what the site says to their variables
 )
 
 // Rights is a set of rights.
@@ -46,7 +49,7 @@ type Rights uint32
 var names = []Right{
 	SystemRead, SystemWrite, ContentRead, ContentWrite, ContentDelete, BundlesRead, BundlesWrite, UploadsWrite, JobsRead, JobsWrite,
 	TrustRead, TrustWrite, HostsRead, UsersRead, UsersWrite, TokensOwn, TokensWrite, AuditRead, SettingsRead, SettingsWrite,
-	MirrorsRead, MirrorsWrite, DiagnosticsRead, MetricsRead,
+	MirrorsRead, MirrorsWrite, DiagnosticsRead, MetricsRead, DefinitionsRead, DefinitionsWrite,
 }
 
 // AllRights lists every right.
@@ -91,8 +94,8 @@ const (
 func Roles() []Role { return []Role{Viewer, Operator, Admin} }
 
 var (
-	viewerRights   = setOf(SystemRead, ContentRead, BundlesRead, JobsRead, TrustRead, HostsRead, MirrorsRead, MetricsRead, TokensOwn)
-	operatorRights = viewerRights | setOf(ContentWrite, BundlesWrite, UploadsWrite, JobsWrite, MirrorsWrite)
+	viewerRights   = setOf(SystemRead, ContentRead, BundlesRead, JobsRead, TrustRead, HostsRead, MirrorsRead, MetricsRead, TokensOwn, DefinitionsRead)
+	operatorRights = viewerRights | setOf(ContentWrite, BundlesWrite, UploadsWrite, JobsWrite, MirrorsWrite, DefinitionsWrite)
 	adminRights    = setOf(names...)
 
 	// narrowRights are what is left to who is restricted to some repositories.

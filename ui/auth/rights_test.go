@@ -21,6 +21,7 @@ var rightsTable = map[Right]string{
 	AuditRead: "a", SettingsRead: "a", SettingsWrite: "a",
 	MirrorsRead: "voa", MirrorsWrite: "oa",
 	DiagnosticsRead: "a", MetricsRead: "voa",
+	DefinitionsRead: "voa", DefinitionsWrite: "oa",
 }
 
 func TestRights(t *testing.T) {

@@ -61,6 +61,13 @@ type Repository struct {
 // defaultLimit is how many are listed when nobody says.
 const defaultLimit = 100
 
+// Definitions is Names of cluster definitions only.
+func (b *Browser) Definitions(ctx context.Context, opts store.FindOptions) ([]Name, error) {
+	opts.ArtifactType = typeDefinition + ".v*" // whatever the version of the format
+	list, err := b.Names(ctx, opts)
+	return slices.DeleteFunc(list, func(n Name) bool { return n.Kind != Definition }), err
+}
+
 // Names finds tags, by the path of their repository and then their name. What is
 // attached is among them when one repository is asked for.
 func (b *Browser) Names(ctx context.Context, opts store.FindOptions) ([]Name, error) {

@@ -29,7 +29,8 @@ const (
 const (
 	typeDockerConfig = "application/vnd.docker.container.image.v1+json"
 	typeHelmConfig   = "application/vnd.cncf.helm.config.v1+json"
-	typeDefinition   = "application/vnd.landfall.definition" // and what follows
+	typeDefinition   = "application/vnd.landfall.definition" // and what follows, but for:
+	typeSignature    = typeDefinition + ".signature"         // of its document, and what follows
 
 	bundlePredicate = "dev.sigstore.bundle.predicateType" // annotations
 	inTotoPredicate = "in-toto.io/predicate-type"
@@ -80,11 +81,11 @@ func kindOf(t traits) Kind {
 	if registry.IsSignatureTag(t.tag) {
 		return suffixes[t.tag[strings.LastIndexByte(t.tag, '.'):]]
 	}
-	if strings.HasPrefix(t.artifactType, typeDefinition) {
-		return Definition
-	}
-	if t.artifactType == trust.BundleArtifact { // cosign signs like this, too
+	switch {
+	case strings.HasPrefix(t.artifactType, typeSignature), t.artifactType == trust.BundleArtifact: // cosign signs like the latter, too
 		return Signature
+	case strings.HasPrefix(t.artifactType, typeDefinition):
+		return Definition
 	}
 	kind := kinds[t.artifactType]
 	if kind == Image || kind == "" { // the least that a manifest can say

@@ -38,6 +38,7 @@ func TestKinds(t *testing.T) {
 		{"oras", "application/spdx+json", ocispec.MediaTypeEmptyJSON, "application/spdx+json", browse.SBOM},
 		{"untyped", "", ocispec.MediaTypeEmptyJSON, "application/vnd.cyclonedx+json", browse.SBOM},
 		{"definition", "application/vnd.landfall.definition.v1+json", ocispec.MediaTypeEmptyJSON, "application/json", browse.Definition},
+		{"definition-signature", "application/vnd.landfall.definition.signature.v1+json", ocispec.MediaTypeEmptyJSON, trust.BundleArtifact, browse.Signature},
 		{"file", "application/vnd.example.file", ocispec.MediaTypeEmptyJSON, "text/plain", browse.Other},
 	} {
 		s.image(registry.Ref{Repository: repository, Tag: c.tag}, c.artifactType, nil, s.put(repository, c.config, "{}"), s.put(repository, c.layer, c.tag))

@@ -12,6 +12,7 @@ import (
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/archive"
 	"github.com/landfall-dev/landfall/registry/trust"
+	"github.com/landfall-dev/landfall/registry/wants"
 	"github.com/landfall-dev/landfall/ui/jobs"
 	"github.com/landfall-dev/landfall/ui/upload"
 )
@@ -43,7 +44,7 @@ type Inspection struct {
 	Overrides  bool           `json:"overridable,omitempty" doc:"An operator may let it in all the same"`
 	New        int64          `json:"new" doc:"Bytes of blobs that the site does not have"`
 	Free       int64          `json:"free" doc:"Bytes that the site's disk has room for"`
-	Wants      *bundle.Wants  `json:"wants,omitempty" doc:"What it needs and the site does not have"`
+	Wants      *wants.Wants   `json:"wants,omitempty" doc:"What it needs and the site does not have"`
 	Names      []Arrival      `json:"names"`
 }
 

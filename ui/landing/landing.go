@@ -115,6 +115,9 @@ type Options struct {
 	// Beside names the files of a drive that are named like signatures of one;
 	// nil: there are none.
 	Beside func(s Source) []string
+	// Landed is told when all of a file is in the store, and may tell the job's log
+	// what follows from it; nil: nobody is told.
+	Landed func(ctx context.Context, tell func(level slog.Level, message string, data any))
 	Log    *slog.Logger
 }
 

@@ -97,6 +97,9 @@ func (l *Landing) landOnce(ctx context.Context, r *run, a args) error {
 	if err := r.job.SetCursor(ctx, r.cursor); err != nil { // the names are there: at worst it lands once more
 		r.job.Log(slog.LevelWarn, "that it is done is not noted yet: "+err.Error(), nil)
 	}
+	if l.opts.Landed != nil {
+		l.opts.Landed(ctx, r.job.Log)
+	}
 	return nil
 }
 

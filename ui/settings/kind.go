@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	"github.com/landfall-dev/landfall/internal/units"
+	"github.com/landfall-dev/landfall/registry"
 )
 
 // kind is what values a field has and where a Config keeps them.
@@ -306,6 +307,14 @@ func line(at func(*Config) *string) kind {
 func lines(at func(*Config) *[]string) kind {
 	return many(kind{name: "text", want: "texts of at most 256 bytes"}, at,
 		textForm(func(text string) bool { return text != "" && isLine(text) }))
+}
+
+// platforms are those of hosts.
+func platforms(at func(*Config) *[]string) kind {
+	return many(kind{name: "platform", want: "os/architecture[/variant], like linux/arm64"}, at, textForm(func(text string) bool {
+		_, err := registry.ParsePlatform(text)
+		return err == nil && isLine(text) && !strings.ContainsAny(text, " ,")
+	}))
 }
 
 // devices are names of block devices, or patterns of them.

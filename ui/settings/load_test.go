@@ -36,7 +36,7 @@ func other(f Field) string {
 		return f.kind.oneOf[len(f.kind.oneOf)-1]
 	}
 	return map[string]string{"folder": "/srv/data", "file": "/srv/file", "address": "[::1]:1", "text": "one", "name": "a.example",
-		"URL": "https://x.example", "size": "3MiB", "time": "3h"}[f.Type()]
+		"URL": "https://x.example", "size": "3MiB", "time": "3h", "platform": "linux/arm64"}[f.Type()]
 }
 
 // For every field that has them, a flag counts before a variable, that before

@@ -36,6 +36,8 @@ type Config struct {
 	Uploads   Uploads
 	Media     Media
 	Jobs      Jobs
+
+	Definitions Definitions
 }
 
 // Site is what people see of the site.
@@ -129,6 +131,11 @@ type Media struct {
 	Devices      []string // that count as drives, as in path.Match
 	Mount        string   // MountAuto, MountNever
 	ImportPolicy string   // ImportManual, ImportSigned
+}
+
+// Definitions is how cluster definitions are checked.
+type Definitions struct {
+	Platforms []string // os/architecture[/variant] of the site's hosts; none: all of a definition's
 }
 
 // Jobs is what is kept of jobs.

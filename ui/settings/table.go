@@ -149,6 +149,10 @@ var table = []Field{
 		Doc:  "a bundle on a drive is imported when somebody says so (manual), or at once when a trusted key has signed it (signed)",
 		kind: choice(func(c *Config) *string { return &c.Media.ImportPolicy }, ImportManual, ImportSigned)},
 
+	{Name: "definitions.platforms", Reload: true, Runtime: true,
+		Doc:  "platforms of the site's hosts, like linux/arm64, for which all that a definition reaches has to be here; without any, all that it is for",
+		kind: platforms(func(c *Config) *[]string { return &c.Definitions.Platforms })},
+
 	{Name: "jobs.history", Default: "90d", Reload: true,
 		Doc:  "for so long jobs that have ended are remembered, with their logs",
 		kind: span(func(c *Config) *time.Duration { return &c.Jobs.History }, time.Hour, 3650*day)},

@@ -1,0 +1,163 @@
+package resolve
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/landfall-dev/landfall/internal/parallel"
+	"github.com/landfall-dev/landfall/lifecycle/definition"
+	"github.com/landfall-dev/landfall/lifecycle/find"
+	"github.com/landfall-dev/landfall/registry"
+)
+
+// pinAll pins every candidate; all that cannot be had is in one error.
+func (b *builder) pinAll(ctx context.Context) error {
+	names := slices.Sorted(maps.Keys(b.candidates))
+	for _, name := range names {
+		slices.SortFunc(b.candidates[name].reasons, compareReasons)
+	}
+	locked, err := b.lockedDigests()
+	if err != nil {
+		return err
+	}
+	platforms, err := b.platforms(ctx, names, locked)
+	if err != nil {
+		return err
+	}
+	b.definition.Platforms = platformTexts(platforms)
+	var mu sync.Mutex // protects the definition's lists and errs
+	var errs []error
+	jobs := cmp.Or(b.opts.Jobs, registry.DefaultJobs)
+	err = parallel.Do(ctx, jobs, names, func(ctx context.Context, name string) error {
+		c := b.candidates[name]
+		image, err := b.pin(ctx, name, c, locked[name], platforms)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case err == nil:
+			b.definition.Images = append(b.definition.Images, *image)
+		case ctx.Err() != nil:
+			return err
+		case c.sure() == find.Doubtful:
+			b.unconfirmed(name, c, err)
+		default:
+			errs = append(errs, fmt.Errorf("%w; %s", err, wantedBy(c)))
+		}
+		return nil
+	})
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return cmp.Or(err, errors.Join(errs...))
+}
+
+// unconfirmed leaves out what only looked like an image.
+func (b *builder) unconfirmed(name string, c *candidate, err error) {
+	why := "its registry has no such image"
+	if !errors.Is(err, registry.ErrNotFound) {
+		why = "it could not be confirmed: " + err.Error()
+		b.warn("%s may be an image, and could not be confirmed; if it is one, add it to the layer's images; else to ignore: (%s) %v", name, where(c.reasons[0]), err)
+	}
+	b.leave(name, why, c.reasons[0])
+}
+
+// pin asks what a name stands for, and all that this reaches.
+func (b *builder) pin(ctx context.Context, name string, c *candidate, locked digest.Digest, platforms []registry.Platform) (*definition.Image, error) {
+	if len(c.digests) > 1 {
+		return nil, fmt.Errorf("%w: %s is wanted with different digests (%s, %s): a tag stands for one at a site", registry.ErrInvalid, name, c.digests[0], c.digests[1])
+	}
+	ref := c.ref
+	if ref.Digest == "" {
+		ref.Digest = locked
+	}
+	wanted := wantedPlatforms(c, platforms)
+	if len(wanted) == 0 && len(platforms) > 0 {
+		return nil, fmt.Errorf("%w: %s: its layers are for none of the definition's platforms (%s): change the layer's platforms", registry.ErrInvalid, name, strings.Join(platformTexts(platforms), ", "))
+	}
+	g, err := registry.Walk(ctx, b.opts.Registry, []registry.Ref{ref}, registry.WalkOptions{Platforms: wanted})
+	switch {
+	case err != nil && locked != "" && errors.Is(err, registry.ErrNotFound):
+		return nil, fmt.Errorf("the lock no longer matches: %s %s has %s as %s, which its registry has no more: carry it over from a bundle or a store that has it, or build without --lock (%w)",
+			b.opts.Lock.Name, b.opts.Lock.Version, name, locked, err)
+	case err != nil && errors.Is(err, registry.ErrNotFound):
+		return nil, fmt.Errorf("%w: correct the name, push it, or say in the layer's ignore: that it is none", err)
+	case err != nil:
+		return nil, err
+	}
+	sums, err := registry.Summarize(ctx, b.opts.Registry, g)
+	if err != nil {
+		return nil, err
+	}
+	root := rootOf(g, ref)
+	image := &definition.Image{Name: name, Digest: root, Why: c.reasons, Sure: c.sure(), Confirmed: c.sure() == find.Doubtful}
+	of := platformsOf(g, sums)
+	image.Platforms = carried(g, root, of)
+	if missing := lacking(image.Platforms, wanted); len(missing) > 0 {
+		has, err := b.offered(ctx, ref)
+		return nil, errors.Join(err, fmt.Errorf("%w: %s is not there for %s (it is for %s): take another image, or limit the platforms of the layer",
+			registry.ErrNotFound, name, strings.Join(missing, ", "), strings.Join(has, ", ")))
+	}
+	image.Manifests = manifestsOf(g, of)
+	return image, nil
+}
+
+// rootOf is the digest that a name of a graph stands for.
+func rootOf(g *registry.Graph, ref registry.Ref) digest.Digest {
+	for _, n := range g.Names {
+		if n.Ref == ref {
+			return n.Descriptor.Digest
+		}
+	}
+	return ""
+}
+
+// manifestsOf writes down what a graph reaches.
+func manifestsOf(g *registry.Graph, of map[digest.Digest]string) (list []definition.Manifest) {
+	tags := map[digest.Digest]string{}
+	for _, n := range g.Names {
+		if registry.IsSignatureTag(n.Ref.Tag) {
+			tags[n.Descriptor.Digest] = n.Ref.Tag
+		}
+	}
+	for _, n := range g.Manifests {
+		m := definition.Manifest{
+			Digest: n.Descriptor.Digest, MediaType: n.Descriptor.MediaType, Size: n.Descriptor.Size,
+			Platform: of[n.Descriptor.Digest], Tag: tags[n.Descriptor.Digest],
+		}
+		if n.Manifest.Subject != nil {
+			m.Subject = n.Manifest.Subject.Digest
+		}
+		for _, blob := range n.Manifest.Blobs {
+			if !slices.ContainsFunc(m.Blobs, func(o definition.Blob) bool { return o.Digest == blob.Digest }) {
+				m.Blobs = append(m.Blobs, definition.Blob{Digest: blob.Digest, Size: blob.Size})
+			}
+		}
+		list = append(list, m)
+	}
+	slices.SortFunc(list, func(a, b definition.Manifest) int { return cmp.Compare(a.Digest, b.Digest) })
+	return list
+}
+
+// lockedDigests are what names stood for in the definition before.
+func (b *builder) lockedDigests() (map[string]digest.Digest, error) {
+	locked := map[string]digest.Digest{}
+	if b.opts.Lock == nil {
+		return locked, nil
+	}
+	for _, i := range b.opts.Lock.Images {
+		ref, err := registry.ParseName(i.Name)
+		if err != nil {
+			return nil, err
+		}
+		if ref.Tag != "" {
+			locked[i.Name] = i.Digest
+		}
+	}
+	return locked, nil
+}
