@@ -218,7 +218,7 @@ func printVariables(w io.Writer, l *sitevalues.Listing) error {
 		if v.Hidden && v.State == sitevalues.Default {
 			continue
 		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", v.Name, v.Type, v.State, valueText(v.Value), valueText(v.Declaration.Default), shown(v.Problem))
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", v.Name, v.Type, v.State, valueText(v.Value), valueText(v.Default), shown(v.Problem))
 	}
 	return out.Flush()
 }

@@ -101,7 +101,7 @@ func (b *builder) manifests(ctx context.Context, l *profile.Layer, m profile.Man
 
 // kustomize resolves a folder with a kustomization.
 func (b *builder) kustomize(ctx context.Context, l *profile.Layer, m profile.Manifest) ([]definition.Part, error) {
-	packed, err := chart.Pack(b.path(m.Kustomize))
+	packed, err := chart.PackKustomization(b.path(m.Kustomize))
 	if err != nil {
 		return nil, atError(m.At, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/landfall-dev/landfall/lifecycle/definition"
 	"github.com/landfall-dev/landfall/lifecycle/find"
 	"github.com/landfall-dev/landfall/lifecycle/resolve"
 	"github.com/landfall-dev/landfall/registry"
@@ -136,6 +137,69 @@ func TestChart(t *testing.T) {
 	}
 	if len(result.Parts) != 1 {
 		t.Errorf("%d parts", len(result.Parts))
+	}
+}
+
+// Kustomizations, manifests, custom resources and files.
+func TestManifests(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	for _, name := range []string{"web:1", "web:2", "job:1", "custom:1"} {
+		k.image("registry.example/"+name, "amd64")
+	}
+	k.files(header + `  layers:
+    - name: web
+      namespace: apps
+      manifests: [{kustomize: overlays/site}, plain]
+      imageRules: [{kind: Widget, path: spec.runner}]
+      files: [{path: plain/job.yaml, target: /etc/job.yaml}, {path: base, target: /etc/base}]
+-- base/kustomization.yaml --
+resources: [pod.yaml]
+-- base/pod.yaml --
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec: {containers: [{name: web, image: "registry.example/web:1"}]}
+-- overlays/site/kustomization.yaml --
+resources: [../../base]
+images: [{name: registry.example/web, newTag: "2"}]
+-- plain/job.yaml --
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: job}
+spec: {jobTemplate: {spec: {template: {spec: {initContainers: [{name: job, image: "registry.example/job:1"}]}}}}}
+-- plain/widget.yaml --
+apiVersion: example.com/v1
+kind: Widget
+metadata: {name: widget}
+spec: {runner: "registry.example/custom:1"}`)
+	result := k.mustBuild(nil)
+	want := []string{"registry.example/custom:1", "registry.example/job:1", "registry.example/web:2"}
+	if got := names(result.Definition); !slices.Equal(got, want) {
+		t.Fatalf("images %q, want %q", got, want)
+	}
+	l := result.Definition.Layers[0]
+	if len(l.Manifests) != 3 || l.Manifests[0].MediaType != definition.TypeKustomize || l.Manifests[1].Path != "plain/job.yaml" {
+		t.Errorf("manifests: %+v", l.Manifests)
+	}
+	if len(l.Files) != 2 || l.Files[0].Mode != 0o644 || l.Files[1].MediaType != definition.TypeFolder {
+		t.Errorf("files: %+v", l.Files)
+	}
+	if custom := imageOf(t, result.Definition, "registry.example/custom:1"); custom.Sure != find.Declared || custom.Why[0].Line != 4 {
+		t.Errorf("custom: %+v", custom)
+	}
+	content, err := definition.Pack(result.Document, result.Parts, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := registry.Walk(t.Context(), content, []registry.Ref{content.Ref()}, registry.WalkOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, blob := range g.Blobs { // each is what the definition says
+		if _, err := registry.ReadBlob(t.Context(), content, content.Ref().Repository, blob.Descriptor); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
