@@ -208,9 +208,10 @@ type built struct {
 	Platforms []string          `json:"platforms"`
 	Layers    int               `json:"layers"`
 	Images    int               `json:"images"`
-	Parts     int               `json:"parts"` // charts, manifests and files
-	Size      int64             `json:"size"`  // bytes of all content, each digest once
-	Unused    []string          `json:"unused,omitempty"`
+	Parts     int               `json:"parts"`              // charts, manifests and files
+	Size      int64             `json:"size"`               // bytes of all content, each digest once
+	Unused    []string          `json:"unused,omitempty"`   // listed, and used by nothing that was rendered
+	Unlisted  []string          `json:"unlisted,omitempty"` // found, and not listed by a profile that lists images
 	Left      []definition.Left `json:"left,omitempty"`
 	Warnings  []string          `json:"warnings,omitempty"`
 }
@@ -219,7 +220,7 @@ func printBuilt(w io.Writer, path string, result *resolve.Result, asJSON bool) e
 	d := result.Definition
 	b := built{
 		File: path, Name: d.Name, Version: d.Version, Platforms: d.Platforms, Layers: len(d.Layers), Images: len(d.Images),
-		Parts: len(result.Parts), Size: d.Size(), Unused: d.Unused, Left: d.Left, Warnings: result.Warnings,
+		Parts: len(result.Parts), Size: d.Size(), Unused: d.Unused, Unlisted: d.Unlisted(), Left: d.Left, Warnings: result.Warnings,
 	}
 	if asJSON {
 		return printJSON(w, b)
@@ -229,6 +230,11 @@ func printBuilt(w io.Writer, path string, result *resolve.Result, asJSON bool) e
 	for _, name := range b.Unused {
 		if err == nil {
 			_, err = fmt.Fprintf(w, "unused    %s: the profile lists it, and nothing that was rendered uses it\n", name)
+		}
+	}
+	for _, name := range b.Unlisted {
+		if err == nil {
+			_, err = fmt.Fprintf(w, "unlisted  %s: it was found, and the profile does not list it\n", name)
 		}
 	}
 	for _, l := range b.Left {

@@ -79,12 +79,8 @@ func (d *shownDefinition) print(w io.Writer) error {
 	if err := printImages(w, d.definition); err != nil {
 		return err
 	}
-	if len(d.definition.Unused) > 0 {
-		fmt.Fprintln(w, "\nUNUSED (the profile lists it, and nothing that was rendered uses it)")
-		for _, name := range d.definition.Unused {
-			fmt.Fprintf(w, "  %s\n", name)
-		}
-	}
+	printNames(w, "UNUSED (the profile lists it, and nothing that was rendered uses it)", d.definition.Unused)
+	printNames(w, "UNLISTED (it was found, and the profile does not list it)", d.definition.Unlisted())
 	if len(d.definition.Left) > 0 {
 		fmt.Fprintln(w, "\nLEFT OUT")
 		for i := range d.definition.Left {
@@ -93,6 +89,15 @@ func (d *shownDefinition) print(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+func printNames(w io.Writer, heading string, names []string) {
+	if len(names) > 0 {
+		fmt.Fprintln(w, "\n"+heading)
+	}
+	for _, name := range names {
+		fmt.Fprintf(w, "  %s\n", name)
+	}
 }
 
 func (d *shownDefinition) printHead(w io.Writer) {

@@ -32,6 +32,26 @@ func (d *Definition) Refs() (refs []registry.Ref) {
 	return refs
 }
 
+// Unlisted are images that were found and that the profile does not list itself,
+// ascending; none when it lists no images at all.
+func (d *Definition) Unlisted() (names []string) {
+	listed := map[string]bool{}
+	for _, l := range d.Layers {
+		for _, name := range l.Images {
+			listed[name] = true
+		}
+	}
+	if len(listed) == 0 {
+		return nil
+	}
+	for i := range d.Images {
+		if m := &d.Images[i]; !listed[m.Name] && !listed[m.Ref().String()] {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
 // Part is the chart's archive.
 func (h *Chart) Part() Part {
 	return Part{Path: h.Name + "-" + h.Version + ".tgz", MediaType: TypeChart, Digest: h.Digest, Size: h.Size}

@@ -132,6 +132,9 @@ func TestChart(t *testing.T) {
 	if !slices.Equal(d.Unused, []string{"registry.example/extra:1"}) {
 		t.Errorf("unused: %q", d.Unused)
 	}
+	if want := want[1:]; !slices.Equal(d.Unlisted(), want) {
+		t.Errorf("unlisted: %q, want %q", d.Unlisted(), want)
+	}
 	if v := d.Layers[0].Charts[0].Values["replicas"]; v != "${var.replicas}" {
 		t.Errorf("values have %v", v)
 	}

@@ -1,67 +1,22 @@
-import { Button, Group, Stack, Text } from "@mantine/core";
-import { useInfiniteQuery } from "@tanstack/react-query";
-import { useEffect, useMemo } from "react";
+import { Anchor, Button, Code, Text } from "@mantine/core";
 import { Link } from "react-router";
-import { ask, client, type Schema } from "../../api/client";
 import { useMay } from "../../api/session";
-import { Digest } from "../../components/Copy";
 import { DataTable, type Column } from "../../components/DataTable";
 import { ClusterIcon } from "../../components/icons";
-import { NameLink } from "../../components/Names";
 import { Section } from "../../components/Page";
 import { Empty, Shown } from "../../components/States";
 import { useFormat } from "../../format";
 import { useText } from "../../text";
+import { GateState } from "./GateState";
+import { definitionPath, useDefinitions, type Summary } from "./queries";
 
-type Name = Schema<"Name">;
-
-// So many pages of names are looked through by themselves; more when that is wanted.
-const pagesAtOnce = 10;
-
-// Definitions lists the definitions among the names of the site. The API has no
-// list of them alone.
+// Definitions lists the definitions of the site, each with what the gate found.
 export function Definitions() {
   const t = useText().clusters;
-  const f = useFormat();
-  const query = useInfiniteQuery({
-    queryKey: ["content", "definitions"],
-    initialPageParam: undefined as string | undefined,
-    queryFn: async ({ pageParam: after, signal }) => {
-      const page = await ask(client.GET("/api/v1/content/names", { params: { query: { after, limit: 500 } }, signal }));
-      const names = page.items ?? [];
-      return { next: page.next, looked: names.length, found: names.filter((n) => n.kind === "definition") };
-    },
-    getNextPageParam: (page) => page.next,
-  });
-  const { data, hasNextPage, isFetching, error, fetchNextPage } = query;
-  const goOn = hasNextPage && !error && (data?.pages.length ?? 0) % pagesAtOnce !== 0;
-  useEffect(() => {
-    if (goOn && !isFetching) void fetchNextPage();
-  }, [goOn, isFetching, fetchNextPage]);
-  const rows = useMemo(() => data?.pages.flatMap((p) => p.found) ?? [], [data]);
-  const looked = data?.pages.reduce((sum, p) => sum + p.looked, 0) ?? 0;
+  const query = useDefinitions();
   return (
     <Section title={t.definitions} about={t.definitionsAbout}>
-      <Shown query={query}>
-        {() => (
-          <Stack>
-            {rows.length > 0 && <DefinitionTable rows={rows} />}
-            {rows.length === 0 && !hasNextPage && <NoDefinitions />}
-            {hasNextPage && (
-              <Group>
-                <Text size="sm" c="dimmed" role="status">
-                  {goOn ? t.looking : t.looked(f.count(looked))}
-                </Text>
-                {!goOn && (
-                  <Button size="xs" variant="default" loading={isFetching} onClick={() => void fetchNextPage()}>
-                    {t.lookFurther}
-                  </Button>
-                )}
-              </Group>
-            )}
-          </Stack>
-        )}
-      </Shown>
+      <Shown query={query}>{(rows) => (rows.length > 0 ? <DefinitionTable rows={rows} /> : <NoDefinitions />)}</Shown>
     </Section>
   );
 }
@@ -71,32 +26,80 @@ function NoDefinitions() {
   const may = useMay("bundles.write");
   return (
     <Empty icon={<ClusterIcon />} title={t.empty} action={may && <Button component={Link} to="/land">{t.land}</Button>}>
-      {t.emptyText}
+      {t.emptyText} <Code style={{ overflowWrap: "anywhere" }}>landfall definition push NAME-VERSION.def.yaml</Code>
     </Empty>
   );
 }
 
-function DefinitionTable({ rows }: { rows: Name[] }) {
+function DefinitionTable({ rows }: { rows: Summary[] }) {
   const t = useText();
   const f = useFormat();
-  const columns: Column<Name>[] = [
-    {
-      head: t.common.name,
-      cell: (n) => (
-        <>
-          <NameLink name={n.name} />
-          {n.attached && (
-            <Text size="xs" c="dimmed">
-              {t.clusters.attached}
-            </Text>
-          )}
-        </>
-      ),
-    },
-    { head: t.clusters.version, cell: (n) => n.tag },
-    { head: t.clusters.digest, cell: (n) => <Digest value={n.digest} /> },
-    { head: t.common.size, cell: (n) => f.bytes(n.size), end: true, wide: true },
-    { head: t.clusters.updated, cell: (n) => n.updated && <Text size="sm">{f.time(n.updated)}</Text>, wide: true },
+  const columns: Column<Summary>[] = [
+    { head: t.common.name, cell: (d) => <Named definition={d} /> },
+    { head: t.clusters.version, cell: (d) => <span style={{ overflowWrap: "anywhere" }}>{d.version}</span> },
+    { head: t.clusters.signers, cell: (d) => <Signers definition={d} /> },
+    { head: t.common.state, cell: (d) => <Standing definition={d} /> },
+    { head: t.clusters.checked, cell: (d) => d.gate && <time dateTime={d.gate.checked} title={f.time(d.gate.checked)}>{f.relative(d.gate.checked)}</time> },
+    { head: t.clusters.platforms, cell: (d) => <Text size="sm">{f.list(d.platforms ?? [])}</Text>, wide: true },
   ];
-  return <DataTable label={t.clusters.definitions} rows={rows} columns={columns} id={(n) => n.name} />;
+  return <DataTable label={t.clusters.definitions} rows={rows} columns={columns} id={(d) => d.reference} />;
+}
+
+function Named({ definition: d }: { definition: Summary }) {
+  const t = useText();
+  return (
+    <>
+      <Anchor component={Link} to={definitionPath(d.reference)} style={{ overflowWrap: "anywhere" }} aria-label={`${d.name} ${d.version}`}>
+        {d.name}
+      </Anchor>
+      {d.kubernetes && (
+        <Text size="xs" c="dimmed">
+          {d.kubernetes.distribution} {d.kubernetes.version}
+        </Text>
+      )}
+      {d.problem && (
+        <Text size="sm" c="dimmed" lineClamp={3} style={{ overflowWrap: "anywhere" }}>
+          {t.clusters.unreadable}: {d.problem}
+        </Text>
+      )}
+    </>
+  );
+}
+
+// Signers are those whom the site trusts, of all who have signed.
+export function Signers({ definition: d }: { definition: Summary }) {
+  const t = useText().clusters;
+  const f = useFormat();
+  const signers = d.signers ?? [];
+  if (signers.length > 0) return f.list(signers);
+  return (
+    <Text span size="sm" c="dimmed">
+      {d.signatures > 0 ? t.untrusted : t.unsigned}
+    </Text>
+  );
+}
+
+// Standing is the gate's result in short.
+function Standing({ definition: d }: { definition: Summary }) {
+  const t = useText().clusters;
+  const f = useFormat();
+  const { gate } = d;
+  if (!gate) {
+    return (
+      <Text size="sm" c="dimmed">
+        {d.problem ? t.unreadable : t.never}
+      </Text>
+    );
+  }
+  const items = t.items(gate.bad, f.count(gate.bad));
+  return (
+    <>
+      <GateState state={gate.state} />
+      {gate.bad > 0 && (
+        <Text size="xs" c="dimmed" mt={2}>
+          {gate.lacking > 0 ? t.incomplete(items, f.bytes(gate.lacking)) : t.notReady(items)}
+        </Text>
+      )}
+    </>
+  );
 }

@@ -54,7 +54,7 @@ function save(wants: Wants) {
   const url = URL.createObjectURL(new Blob([JSON.stringify(wants, null, 2) + "\n"], { type: "application/json" }));
   const link = document.createElement("a");
   link.href = url;
-  link.download = `${wants.bundle.slice(0, 12)}.wants.json`;
+  link.download = `${(wants.bundle ?? wants.definition?.name ?? "site").slice(0, 12)}.wants.json`;
   link.click();
   URL.revokeObjectURL(url);
 }
