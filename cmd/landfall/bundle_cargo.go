@@ -133,6 +133,11 @@ func (f *cargoFlags) wanted(c *cobra.Command, cargo *cargo, artifact *definition
 				f.wants, w.Definition.Name, w.Definition.Version, w.Definition.Document, f.definition, is)}
 		}
 		own = artifact
+		g, err := registry.Walk(c.Context(), artifact, []registry.Ref{artifact.Ref()}, registry.WalkOptions{})
+		if err != nil {
+			return err
+		}
+		w.AddReferrers(g)
 	}
 	cargo.src = w.Source(cargo.src, own)
 	create.Platforms, create.For = w.Selected(), w.Site

@@ -92,7 +92,7 @@ func (in *valueInput) patch(d *valuesOf, pairs []string, stdin io.Reader) (p sit
 			return p, usageError{fmt.Errorf("%q: want NAME=VALUE", pair)}
 		}
 		if declared[name].Sensitive {
-			return p, usageError{fmt.Errorf("%s is sensitive, and others can read a command line: use --value-file %s=FILE, or '%s=-' for standard input", name, name, name)}
+			return p, usageError{fmt.Errorf("%s is sensitive, and others can read a command line: use --value-file %s=FILE, or --value-file %s=- for standard input", name, name, name)}
 		}
 		put(name, func(v variable.Declaration) (any, error) { return v.Parse(text) })
 	}

@@ -273,6 +273,34 @@ func (w *Wants) Bytes() (n int64) {
 	return n
 }
 
+// AddReferrers adds what of a graph refers to manifests that are wanted: signatures of
+// a definition, which it cannot list itself.
+func (w *Wants) AddReferrers(g *registry.Graph) {
+	for _, n := range g.Manifests {
+		if n.Manifest.Subject == nil {
+			continue
+		}
+		of, wanted := w.search(n.Manifest.Subject.Digest)
+		if !wanted {
+			continue
+		}
+		w.add(Want{Digest: n.Descriptor.Digest, Kind: Manifest, Size: n.Descriptor.Size, Repositories: n.Repositories, For: w.Wants[of].For})
+		for _, b := range n.Manifest.Blobs {
+			w.add(Want{Digest: b.Digest, Kind: Blob, Size: b.Size, Repositories: n.Repositories, For: w.Wants[of].For})
+		}
+	}
+}
+
+func (w *Wants) search(d digest.Digest) (place int, found bool) {
+	return slices.BinarySearchFunc(w.Wants, d, func(have Want, d digest.Digest) int { return strings.Compare(string(have.Digest), string(d)) })
+}
+
+func (w *Wants) add(want Want) {
+	if at, found := w.search(want.Digest); !found {
+		w.Wants = slices.Insert(w.Wants, at, want)
+	}
+}
+
 // Have is what a bundle that is made of the list does without, since the site has it;
 // nil when such a bundle carries all that Find finds.
 func (w *Wants) Have() func(digest.Digest) bool {
