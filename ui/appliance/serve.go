@@ -163,6 +163,9 @@ func (a *Appliance) serveManager(keeping context.Context, kept *sync.WaitGroup) 
 	kept.Go(func() { n.Reload(keeping, a.reload) })
 	n.Status("serving %s", a.config.Data)
 	n.Ready()
+	if err := service.GiveBack(); err != nil {
+		a.log.Warn("pages that only starting needed stay in memory", "error", err)
+	}
 	return n, n.Close
 }
 
