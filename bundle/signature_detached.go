@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/trust"
@@ -95,52 +94,37 @@ func readDetached(file io.Reader) ([]detached, error) {
 		return nil, fmt.Errorf("%w: a file of more than %d bytes is none of signatures", registry.ErrInvalid, maxDetached)
 	case bytes.HasPrefix(text, []byte("{")):
 		return readSigstore(text)
-	case isRaw(content):
+	case trust.IsRawSignature(content):
 		return []detached{{raw: content}}, nil
 	}
-	if raw, err := base64.StdEncoding.DecodeString(string(text)); err == nil && isRaw(raw) {
+	if raw, err := base64.StdEncoding.DecodeString(string(text)); err == nil && trust.IsRawSignature(raw) {
 		return []detached{{raw: raw}}, nil
 	}
 	return nil, fmt.Errorf("%w: neither a Sigstore bundle nor a signature", registry.ErrInvalid)
 }
 
-// isRaw reports whether bytes have the form of a signature: of ECDSA, or of Ed25519.
-func isRaw(b []byte) bool {
-	return len(b) == 64 || len(b) > 2 && len(b) < 130 && b[0] == 0x30 && int(b[1]) == len(b)-2
-}
-
-// readSigstore reads Sigstore bundles as tools write them; of what they say, the
-// signature counts, and the key's id when it is one of those that are used here.
+// readSigstore reads Sigstore bundles; of what they say, the signature counts, and the
+// key's id when it is one of those that are used here.
 func readSigstore(content []byte) (list []detached, err error) {
 	for d := json.NewDecoder(bytes.NewReader(content)); ; {
-		var b struct {
-			MediaType            string `json:"mediaType"`
-			VerificationMaterial struct {
-				PublicKey struct {
-					Hint string `json:"hint"`
-				} `json:"publicKey"`
-			} `json:"verificationMaterial"`
-			MessageSignature struct {
-				Signature []byte `json:"signature"`
-			} `json:"messageSignature"`
-		}
-		err := d.Decode(&b)
+		var one json.RawMessage
+		err := d.Decode(&one)
 		if errors.Is(err, io.EOF) {
 			return list, nil
 		}
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, fmt.Errorf("%w: signature: %w", registry.ErrInvalid, err)
-		case !strings.HasPrefix(b.MediaType, "application/vnd.dev.sigstore.bundle"):
-			return nil, fmt.Errorf("%w: a signature of type %.80q, want a Sigstore bundle", registry.ErrInvalid, b.MediaType)
-		case !isRaw(b.MessageSignature.Signature):
-			return nil, fmt.Errorf("%w: a Sigstore bundle without the signature of a file by a key", registry.ErrInvalid)
-		case len(list) == maxSignatures:
+		}
+		f, err := trust.ParseFileSignature(one)
+		if err != nil {
+			return nil, err
+		}
+		if len(list) == maxSignatures {
 			return nil, fmt.Errorf("%w: more than %d signatures", registry.ErrInvalid, maxSignatures)
 		}
-		s := detached{raw: b.MessageSignature.Signature}
-		if isID(b.VerificationMaterial.PublicKey.Hint) {
-			s.keyID = b.VerificationMaterial.PublicKey.Hint
+		s := detached{raw: f.Raw}
+		if isID(f.KeyID) {
+			s.keyID = f.KeyID
 		}
 		list = append(list, s)
 	}

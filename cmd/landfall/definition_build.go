@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -155,11 +154,7 @@ func writeDefinition(ctx context.Context, path string, result *resolve.Result, k
 		return err
 	}
 	if len(signatures) > 0 {
-		var lines bytes.Buffer
-		for _, s := range signatures {
-			lines.Write(append(s.Bundle, '\n'))
-		}
-		err = durable.WriteFile(path+".sig", lines.Bytes(), 0o644)
+		err = durable.WriteFile(path+".sig", definition.MarshalSignatures(signatures), 0o644)
 	} else {
 		err = removeIfThere(path + ".sig")
 	}

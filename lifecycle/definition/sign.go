@@ -62,11 +62,11 @@ func haveSigned(sigs []trust.Signature) string {
 func fits(document []byte, s trust.Signature, keys []trust.Key) error {
 	changed := fmt.Errorf("%w: it was changed after key %s signed it: build it again, or get it from its author", registry.ErrUntrusted, s.KeyID)
 	sum := sha256.Sum256(document)
-	b, err := parseSigstore(s.Bundle)
+	f, err := trust.ParseFileSignature(s.Bundle)
 	if err != nil {
 		return err
 	}
-	if b.MessageSignature.MessageDigest.Algorithm == "SHA2_256" && !bytes.Equal(b.MessageSignature.MessageDigest.Digest, sum[:]) {
+	if f.SHA256 != nil && !bytes.Equal(f.SHA256, sum[:]) {
 		return changed
 	}
 	for _, k := range keys {
@@ -77,44 +77,16 @@ func fits(document []byte, s trust.Signature, keys []trust.Key) error {
 	return nil
 }
 
-// sigstore is what of a Sigstore bundle counts.
-type sigstore struct {
-	MediaType            string `json:"mediaType"`
-	VerificationMaterial struct {
-		PublicKey struct {
-			Hint string `json:"hint"`
-		} `json:"publicKey"`
-	} `json:"verificationMaterial"`
-	MessageSignature struct {
-		MessageDigest struct {
-			Algorithm string `json:"algorithm"`
-			Digest    []byte `json:"digest"`
-		} `json:"messageDigest"`
-		Signature []byte `json:"signature"`
-	} `json:"messageSignature"`
-}
-
-func parseSigstore(content []byte) (*sigstore, error) {
-	b := &sigstore{}
-	if len(content) > maxSignature {
-		return nil, fmt.Errorf("%w: a signature of more than %d bytes", registry.ErrInvalid, maxSignature)
-	}
-	if err := json.Unmarshal(content, b); err != nil {
-		return nil, fmt.Errorf("%w: signature: %w", registry.ErrInvalid, err)
-	}
-	if b.MediaType != trust.BundleArtifact || b.VerificationMaterial.PublicKey.Hint == "" || len(b.MessageSignature.Signature) == 0 {
-		return nil, fmt.Errorf("%w: not a Sigstore bundle (%s) with the signature of a file by a key", registry.ErrInvalid, trust.BundleArtifact)
-	}
-	return b, nil
-}
-
-// signatureOf reads one Sigstore bundle.
+// signatureOf reads one Sigstore bundle of the form that is written here.
 func signatureOf(content []byte) (trust.Signature, error) {
-	b, err := parseSigstore(content)
+	f, err := trust.ParseFileSignature(content)
 	if err != nil {
 		return trust.Signature{}, err
 	}
-	return trust.Signature{KeyID: b.VerificationMaterial.PublicKey.Hint, Bundle: content, Raw: b.MessageSignature.Signature}, nil
+	if f.MediaType != trust.BundleArtifact || f.KeyID == "" {
+		return trust.Signature{}, fmt.Errorf("%w: not a Sigstore bundle (%s) with the signature of a file by a key", registry.ErrInvalid, trust.BundleArtifact)
+	}
+	return trust.Signature{KeyID: f.KeyID, Bundle: content, Raw: f.Raw}, nil
 }
 
 // MarshalSignatures is a file of signatures, a Sigstore bundle in each line.

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/landfall-dev/landfall/registry"
 )
@@ -92,6 +93,43 @@ func parseSignature(content []byte) (*sigstoreBundle, error) {
 		return nil, fmt.Errorf("%w: a signature of type %.80q, want %s", registry.ErrInvalid, b.MediaType, bundleType)
 	}
 	return &b, nil
+}
+
+// FileSignature is what of a Sigstore bundle with the signature of a file counts.
+// Nothing of it is proven.
+type FileSignature struct {
+	MediaType string
+	KeyID     string // whose it says it is; other tools write other texts, or none
+	SHA256    []byte // of the file, when it says it
+	Raw       []byte
+}
+
+// ParseFileSignature reads a Sigstore bundle as tools write them, of any version.
+func ParseFileSignature(content []byte) (*FileSignature, error) {
+	var b sigstoreBundle
+	if len(content) > maxSignature {
+		return nil, fmt.Errorf("%w: a signature of more than %d bytes", registry.ErrInvalid, maxSignature)
+	}
+	if err := json.Unmarshal(content, &b); err != nil {
+		return nil, fmt.Errorf("%w: signature: %w", registry.ErrInvalid, err)
+	}
+	f := &FileSignature{MediaType: b.MediaType, KeyID: b.VerificationMaterial.PublicKey.Hint, Raw: b.MessageSignature.Signature}
+	switch {
+	case !strings.HasPrefix(b.MediaType, "application/vnd.dev.sigstore.bundle"):
+		return nil, fmt.Errorf("%w: not a Sigstore bundle, but of type %.80q", registry.ErrInvalid, b.MediaType)
+	case !IsRawSignature(f.Raw):
+		return nil, fmt.Errorf("%w: a Sigstore bundle without the signature of a file by a key", registry.ErrInvalid)
+	}
+	if d := b.MessageSignature.MessageDigest; d.Algorithm == digestName {
+		f.SHA256 = d.Digest
+	}
+	return f, nil
+}
+
+// IsRawSignature reports whether bytes have the form of Signature.Raw: of ECDSA, or of
+// Ed25519.
+func IsRawSignature(b []byte) bool {
+	return len(b) == ed25519.SignatureSize || len(b) > 2 && len(b) < 130 && b[0] == 0x30 && int(b[1]) == len(b)-2
 }
 
 // errSignature says that a signature is not one of these bytes by this key.
