@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"github.com/opencontainers/go-digest"
@@ -14,7 +13,7 @@ type Routed struct {
 	Of     map[string]Reader // by repository
 }
 
-var _ Ranger = (*Routed)(nil)
+var _ Reader = (*Routed)(nil)
 
 func (r *Routed) of(repository string) Reader {
 	if special := r.Of[repository]; special != nil {
@@ -41,20 +40,4 @@ func (r *Routed) Blob(ctx context.Context, repository string, d Descriptor) (io.
 // Referrers implements Reader.
 func (r *Routed) Referrers(ctx context.Context, repository string, subject digest.Digest) ([]Descriptor, error) {
 	return r.of(repository).Referrers(ctx, repository, subject)
-}
-
-// BlobFrom implements Ranger, by reading up to the offset where it has to.
-func (r *Routed) BlobFrom(ctx context.Context, repository string, d Descriptor, offset int64) (io.ReadCloser, error) {
-	src := r.of(repository)
-	if ranger, ok := src.(Ranger); ok {
-		return ranger.BlobFrom(ctx, repository, d, offset)
-	}
-	blob, err := src.Blob(ctx, repository, d)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := io.CopyN(io.Discard, blob, offset); err != nil {
-		return nil, errors.Join(err, blob.Close())
-	}
-	return blob, nil
 }
