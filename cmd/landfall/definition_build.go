@@ -221,7 +221,7 @@ func printBuilt(w io.Writer, path string, result *resolve.Result, asJSON bool) e
 		return printJSON(w, b)
 	}
 	_, err := fmt.Fprintf(w, "%s: %s %s for %s: %d layers, %d images, %d charts, manifests and files, %s\n",
-		b.File, b.Name, b.Version, strings.Join(b.Platforms, ", "), b.Layers, b.Images, b.Parts, units.Bytes(b.Size))
+		b.File, b.Name, b.Version, platformsText(b.Platforms), b.Layers, b.Images, b.Parts, units.Bytes(b.Size))
 	for _, name := range b.Unused {
 		if err == nil {
 			_, err = fmt.Fprintf(w, "unused    %s: the profile lists it, and nothing that was rendered uses it\n", name)
@@ -238,4 +238,12 @@ func printBuilt(w io.Writer, path string, result *resolve.Result, asJSON bool) e
 		}
 	}
 	return err
+}
+
+// platformsText says what a definition is for: one without images is for all.
+func platformsText(list []string) string {
+	if len(list) == 0 {
+		return "any platform"
+	}
+	return strings.Join(list, ", ")
 }

@@ -102,7 +102,7 @@ func printNames(w io.Writer, heading string, names []string) {
 
 func (d *shownDefinition) printHead(w io.Writer) {
 	f := d.definition
-	fmt.Fprintf(w, "%s %s for %s\n", f.Name, f.Version, strings.Join(f.Platforms, ", "))
+	fmt.Fprintf(w, "%s %s for %s\n", f.Name, f.Version, platformsText(f.Platforms))
 	for text := range strings.Lines(f.Description) {
 		fmt.Fprintf(w, "  %s\n", shown(strings.TrimSpace(text)))
 	}

@@ -165,7 +165,7 @@ func (s *Definitions) read(ctx context.Context, ref registry.Ref, d digest.Diges
 	s.mu.Unlock()
 	parsed, document, err := definition.Load(ctx, s.store, registry.Ref{Repository: ref.Repository, Digest: d})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", ref, err)
+		return nil, err // it names the reference
 	}
 	st := &Stored{Ref: ref, Digest: d, Definition: parsed, Document: document}
 	s.mu.Lock()

@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { Appliance, otto, rita, vera } from "./kit/appliance";
 import { makeKey } from "./kit/images";
 import { got } from "./kit/local";
-import { image, index, layer, push } from "./kit/oci";
+import { blob, image, index, layer, push, type Blob, type Manifest } from "./kit/oci";
 import { landfall } from "./kit/programs";
 
 // Defined is a site with two versions of a definition of which it has no image yet, and
-// the side that has them.
-export type Defined = { site: Appliance; connected: Appliance; folder: string; images: string[] };
+// the side that has them. layers has the digest of one of each image.
+export type Defined = { site: Appliance; connected: Appliance; folder: string; images: string[]; layers: string[] };
 
 export const first = "definitions.landfall.dev/edge:1.0.0";
 export const second = "definitions.landfall.dev/edge:2.0.0";
@@ -21,8 +21,11 @@ export async function startDefined(): Promise<Defined> {
   const folder = mkdtempSync(join(tmpdir(), "profiles-"));
   const connected = await Appliance.start({ args: ["--open"] });
   const images = ["team/app:v1", "team/tool:v2"].map((name) => `${connected.host}/${name}`);
+  const layers: string[] = [];
   for (const [repository, tag] of [["team/app", "v1"], ["team/tool", "v2"]] as const) {
-    await push(connected.url, repository, index(...["amd64", "arm64"].map((a) => image(a, [layer("data", randomBytes(50_000))]))), tag);
+    const data = layer("data", randomBytes(50_000));
+    await push(connected.url, repository, index(image("amd64", [data]), image("arm64", [layer("data", randomBytes(50_000))])), tag);
+    layers.push(data.digest);
   }
   writeProfiles(folder, connected.host);
   const site = await Appliance.start();
@@ -34,7 +37,15 @@ export async function startDefined(): Promise<Defined> {
     await landfall("definition", "build", join(folder, `${name}.yaml`), "-o", file, "--plain-http", ...flags);
     await landfall("definition", "push", file, "--data", site.data);
   }
-  return { site, connected, folder, images };
+  return { site, connected, folder, images, layers };
+}
+
+// artifact is a manifest of a type of its own.
+export function artifact(artifactType: string, content: Blob): Manifest {
+  const empty = blob("application/vnd.oci.empty.v1+json", Buffer.from("{}"));
+  const descriptor = ({ mediaType, digest, content: { length: size } }: Blob) => ({ mediaType, digest, size });
+  const manifest = { schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json", artifactType, config: descriptor(empty), layers: [descriptor(content)] };
+  return { ...blob(manifest.mediaType, manifest), blobs: [empty, content], children: [], artifactType };
 }
 
 function writeProfiles(folder: string, registry: string) {

@@ -1,13 +1,17 @@
+import { randomBytes } from "node:crypto";
+import { rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as en from "../src/text/en";
 import { harmless } from "./harmless";
-import { first, second, startDefined, type Defined } from "./definitions.site";
+import { artifact, first, second, startDefined, type Defined } from "./definitions.site";
 import { Appliance, otto, rita, vera } from "./kit/appliance";
 import { violations } from "./kit/axe";
 import { output, settled, visit } from "./kit/browser";
+import { noise } from "./kit/images";
 import { got } from "./kit/local";
+import { blob, push } from "./kit/oci";
 import { landfall, until } from "./kit/programs";
 
 const { common } = en;
@@ -101,6 +105,23 @@ describe("a definition", () => {
     });
   });
 
+  test("keeps what a cluster in use has: those fields are off", async () => {
+    await visit(d.site, { as: otto }, async (page) => {
+      // Nothing that can be asked for locks values yet: it is put into the appliance's answer.
+      await page.route("**/api/v1/definitions/values?*", async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, json: { ...(await response.json()), locked: true } });
+      });
+      await page.goto(pathOf(first));
+      await settled(page);
+      const values = section(page, t.values.title);
+      await values.getByText(t.values.locked).waitFor();
+      expect(await values.getByLabel("domain").isDisabled()).toBe(true);
+      expect(await values.getByLabel("Copies").isDisabled()).toBe(false);
+      expect(await values.locator("[data-variable]:disabled").count()).toBe(1);
+    });
+  });
+
   test("is compared with another version: values, images, layers, bytes", async () => {
     await visit(d.site, { as: otto }, async (page) => {
       await page.goto(pathOf(first));
@@ -188,7 +209,86 @@ describe("a definition", () => {
       await page.getByRole("row").filter({ hasText: "1.0.0" }).getByText(t.state.complete ?? "").waitFor();
     });
   });
+
+  test("is moved, refused or damaged, each with what to do", async () => {
+    const [app = "", tool = ""] = d.images;
+    await moveTag(tool);
+    await visit(d.site, { as: otto }, async (page) => {
+      await page.goto(pathOf(first));
+      const gate = section(page, t.gate.title);
+      const rowOf = (name: string) => gate.getByRole("row").filter({ hasText: name });
+      await gate.getByText(t.gate.means.moved ?? "").waitFor();
+      await rowOf(tool).getByText(t.state.moved ?? "", { exact: true }).waitFor();
+      await wantSignatures();
+      await rowOf(app).getByText(t.state.refused ?? "", { exact: true }).waitFor();
+      damage(d.layers[0] ?? "");
+      await page.getByLabel(t.gate.readAll).check();
+      await page.getByRole("button", { name: t.gate.checkNow }).click();
+      await gate.getByText(t.gate.means.damaged ?? "").waitFor();
+      await rowOf(app).getByText(t.state.damaged ?? "", { exact: true }).waitFor();
+      await page.goto("/clusters");
+      await page.getByRole("row").filter({ hasText: "1.0.0" }).getByText(t.state.damaged ?? "", { exact: true }).waitFor();
+    });
+  });
 });
+
+test("what cannot be read as a definition is listed, and says why", async () => {
+  const document = blob("application/vnd.landfall.definition.document.v1alpha1+yaml", Buffer.from("no definition\n"));
+  await push(d.connected.url, "definitions.landfall.dev/torn", artifact("application/vnd.landfall.definition.v1alpha1", document), "1.0.0");
+  const found: string[] = [];
+  await visit(d.connected, { reducedMotion: "reduce" }, async (page) => {
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      found.push(...(await look(page, "/clusters", `definitions-torn-list-${colorScheme}`)));
+      const row = page.getByRole("row").filter({ hasText: "1.0.0" });
+      await row.getByText(t.unreadable, { exact: true }).waitFor();
+      expect(await row.getByText(t.unsigned).count(), "nobody knows who has signed it").toBe(0);
+      await page.getByRole("link", { name: "torn 1.0.0" }).click();
+      await page.getByRole("alert").getByText(/^definitions\.landfall\.dev\/torn.*invalid/).waitFor();
+      found.push(...(await look(page, pathOf("definitions.landfall.dev/torn:1.0.0"), `definitions-torn-${colorScheme}`)));
+    }
+  });
+  expect(found).toEqual([]);
+});
+
+// What comes while one looks at the list is there without asking for it again.
+test("a definition that is pushed is listed by itself, with what the gate found", async () => {
+  await visit(empty, { as: otto }, async (page) => {
+    const heard = page.waitForResponse((r) => r.url().includes("/api/v1/events"));
+    await page.goto("/clusters");
+    await page.getByText(t.empty).waitFor();
+    await heard;
+    await landfall("definition", "push", join(d.folder, "two.def.yaml"), "--data", empty.data);
+    const row = page.getByRole("row").filter({ hasText: "2.0.0" });
+    await row.getByText(t.state.missing ?? "", { exact: true }).waitFor();
+  });
+});
+
+// moveTag lets the name of an image stand for another one at the site.
+async function moveTag(name: string) {
+  const [, repository = "", tag = ""] = /^[^/]+\/(.*):(.*)$/.exec(name) ?? [];
+  await push(d.connected.url, repository, noise(1, 5_000), tag);
+  const bundle = join(d.folder, "moved.bundle");
+  await landfall("bundle", "create", name, "--plain-http", "-o", bundle);
+  await landfall("bundle", "import", bundle, "--data", d.site.data);
+}
+
+// wantSignatures lets the site's policy want signatures that its images do not have.
+async function wantSignatures() {
+  const { text } = await got(d.site.api.GET("/api/v1/trust/policy"));
+  const [key] = await got(d.site.api.GET("/api/v1/trust/keys"));
+  const rule = `images:\n  - {repositories: ["**"], keys: ["${key?.id}"], unsigned: refuse}\n`;
+  await got(d.site.api.PUT("/api/v1/trust/policy", { params: { header: { "If-Match": "*" } }, body: { text: text + rule } }));
+}
+
+// damage writes other bytes over a blob at the site.
+function damage(digest: string) {
+  const [algorithm = "", hex = ""] = digest.split(":");
+  const file = join(d.site.data, "blobs", algorithm, hex.slice(0, 2), hex);
+  const { size } = statSync(file);
+  rmSync(file); // it may be read-only
+  writeFileSync(file, randomBytes(size));
+}
 
 // checkedByItself waits until the gate has looked at a definition, which nobody asks it
 // for.

@@ -1,6 +1,7 @@
 import type { Page } from "playwright-core";
 import * as en from "../src/text/en";
 import type { Appliance } from "./kit/appliance";
+import { edge } from "./kit/site";
 import type { Sites } from "./kit/sites";
 
 type Act = (page: Page) => Promise<void>;
@@ -13,6 +14,7 @@ const areas = ["/", "/land", "/content", "/mirrors", "/clusters", "/hosts", "/jo
 const steps = ["site", "tls", "trust", "done"];
 const settings = ["users", "tokens", "trust", "tls", "retention", "storage", "network", "backup", "diagnostics", "configuration"];
 const image = "docker.io/library/nginx:1.27.1";
+const definition = `/clusters/d?name=${encodeURIComponent(edge)}`;
 const pages = [
   ...["repositories", "exports", "space", "r/docker.io/library/nginx"].map((p) => `/content/${p}`),
   ...settings.map((p) => `/settings/${p}`),
@@ -49,6 +51,8 @@ const deeper: Sight[] = [
   { name: "jobs-scrub", on: "lived", path: "/jobs?kind=scrub", act: follow(new RegExp(`^${en.jobs.kind.scrub}`)) },
   { name: "jobs-failed", on: "lived", path: "/jobs?state=failed", act: follow(new RegExp(`^${en.jobs.kind.sync}`)) },
   { name: "mirrors-run", on: "lived", path: "/mirrors", act: (page) => page.locator('main a[href*="/mirrors/runs/"]').first().click() },
+  { name: "clusters-definition", on: "lived", path: definition },
+  { name: "clusters-why", on: "lived", path: definition, act: dialogOf(follow(/team\/agent/)) },
   { name: "settings-users-add", on: "lived", path: "/settings/users", act: dialogOf(press(en.settings.users.add)) },
   { name: "settings-user", on: "lived", path: "/settings/users", act: follow("rita") },
   { name: "account-token", on: "lived", path: "/account", act: dialogOf(press(en.account.tokens.personal.make)) },

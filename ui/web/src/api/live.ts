@@ -9,6 +9,7 @@ const touched: Record<string, string[]> = {
   job: ["jobs"],
   upload: ["uploads"],
   drive: ["drives"],
+  "definition.checked": ["content"],
 };
 
 // What the end of a job changes, by its kind.

@@ -7,7 +7,7 @@ export const areas = [
   { to: "/land", name: "land", right: "bundles.read", Icon: LandIcon },
   { to: "/content", name: "content", right: "content.read", Icon: ContentIcon },
   { to: "/mirrors", name: "mirrors", right: "mirrors.read", Icon: MirrorIcon },
-  { to: "/clusters", name: "clusters", right: "content.read", Icon: ClusterIcon },
+  { to: "/clusters", name: "clusters", right: "definitions.read", Icon: ClusterIcon },
   { to: "/hosts", name: "hosts", right: "hosts.read", Icon: HostIcon },
   { to: "/jobs", name: "jobs", right: "jobs.read", Icon: JobIcon },
   { to: "/audit", name: "audit", right: "audit.read", Icon: AuditIcon },

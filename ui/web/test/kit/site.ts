@@ -11,9 +11,12 @@ import { landfall } from "./programs";
 // LivedIn is a site at which things have happened.
 export type LivedIn = { site: Appliance; signed: string; fresh: string };
 
+// edge is the definition of such a site, as the registry names it.
+export const edge = "definitions.landfall.dev/edge:1.0.0";
+
 // livedIn has images from a signed bundle, a drive with another bundle and one that
 // is broken, mirrors of which one fails, a pin, an export, a scrub, a collection,
-// robots, and a job that has failed.
+// robots, a job that has failed, and a definition of whose images one is missing.
 export async function livedIn(): Promise<LivedIn> {
   const folder = mkdtempSync(join(tmpdir(), "lived-"));
   const key = await makeKey();
@@ -27,15 +30,38 @@ export async function livedIn(): Promise<LivedIn> {
   const upstream = await Appliance.start({ args: ["--open"] });
   try {
     await push(upstream.url, "team/worker", noise(1, 50_000), "1.0", "1.1");
+    await push(upstream.url, "team/agent", noise(1, 5_000), "1.0");
     const site = await Appliance.start({ args: ["--mirror", mirrorFile(folder, upstream.host)], config: `media: {folders: [${drive}]}\n` });
     await site.add(ada, otto, vera, rita);
     await got(site.api.PUT("/api/v1/trust/policy", { params: { header: { "If-Match": "*" } }, body: { text: policy(readFileSync(key.pub, "utf8")) } }));
     await landfall("bundle", "import", signed.bundle, "--data", site.data);
+    await define(site, `${upstream.host}/team/worker:1.1`, `${upstream.host}/team/agent:1.0`);
     await live(site);
+    await got(site.api.POST("/api/v1/definitions/check", { body: { name: edge } }));
     return { site, signed: signed.bundle, fresh: fresh.bundle };
   } finally {
     await upstream.stop();
   }
+}
+
+// define brings the definition edge of images to a site, which need not have them.
+export async function define(site: Appliance, ...images: string[]) {
+  const folder = mkdtempSync(join(tmpdir(), "define-"));
+  const [profile, file] = [join(folder, "profile.yaml"), join(folder, "edge.def.yaml")];
+  writeFileSync(
+    profile,
+    `apiVersion: landfall.dev/v1alpha1
+kind: ClusterProfile
+metadata: {name: edge, version: 1.0.0, description: For sites without a link}
+spec:
+  variables:
+    - {name: domain, type: string, default: site.example, format: fqdn, title: Domain}
+  layers:
+    - {name: team, images: ${JSON.stringify(images)}}
+`,
+  );
+  await landfall("definition", "build", profile, "-o", file, "--plain-http");
+  await landfall("definition", "push", file, "--data", site.data);
 }
 
 function mirrorFile(folder: string, upstream: string): string {

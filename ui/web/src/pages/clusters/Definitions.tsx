@@ -37,7 +37,7 @@ function DefinitionTable({ rows }: { rows: Summary[] }) {
   const columns: Column<Summary>[] = [
     { head: t.common.name, cell: (d) => <Named definition={d} /> },
     { head: t.clusters.version, cell: (d) => <span style={{ overflowWrap: "anywhere" }}>{d.version}</span> },
-    { head: t.clusters.signers, cell: (d) => <Signers definition={d} /> },
+    { head: t.clusters.signers, cell: (d) => !d.problem && <Signers definition={d} /> },
     { head: t.common.state, cell: (d) => <Standing definition={d} /> },
     { head: t.clusters.checked, cell: (d) => d.gate && <time dateTime={d.gate.checked} title={f.time(d.gate.checked)}>{f.relative(d.gate.checked)}</time> },
     { head: t.clusters.platforms, cell: (d) => <Text size="sm">{f.list(d.platforms ?? [])}</Text>, wide: true },
