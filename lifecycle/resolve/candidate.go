@@ -97,7 +97,7 @@ func (b *builder) take(l *profile.Layer, at definition.Reason, tests bool, finds
 		switch {
 		case f.Test && !tests:
 			b.leave(f.Image, "only a test of the chart runs it; tests: true takes it along", r)
-		case err != nil && f.Sure == find.Doubtful:
+		case err != nil && f.Sure != find.Certain:
 			b.leave(f.Image, "no name of an image", r)
 		case err != nil:
 			return placeError(r, err)

@@ -16,6 +16,7 @@ import (
 	"github.com/landfall-dev/landfall/lifecycle/definition"
 	"github.com/landfall-dev/landfall/lifecycle/find"
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/remote"
 )
 
 // pinAll pins every candidate; all that cannot be had is in one error.
@@ -37,8 +38,11 @@ func (b *builder) pinAll(ctx context.Context) error {
 	var errs []error
 	jobs := cmp.Or(b.opts.Jobs, registry.DefaultJobs)
 	err = parallel.Do(ctx, jobs, names, func(ctx context.Context, name string) error {
-		c := b.candidates[name]
-		image, err := b.pin(ctx, name, c, locked[name], platforms)
+		c, asking := b.candidates[name], ctx
+		if c.sure() == find.Doubtful {
+			asking = remote.Briefly(ctx) // it may name a host that is none
+		}
+		image, err := b.pin(asking, name, c, locked[name], platforms)
 		mu.Lock()
 		defer mu.Unlock()
 		switch {

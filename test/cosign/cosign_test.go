@@ -159,6 +159,35 @@ func TestOthersVerify(t *testing.T) {
 	}
 }
 
+// A definition that Landfall has signed is verified by cosign, and is not when it is
+// changed.
+func TestOthersVerifyDefinitions(t *testing.T) {
+	p := newTools(t)
+	address := p.serve(t)
+	p.push(t, address+"/team/app:v1")
+	profile := fmt.Sprintf("apiVersion: landfall.dev/v1alpha1\nkind: ClusterProfile\nmetadata: {name: edge, version: 1.0.0}\n"+
+		"spec: {layers: [{name: app, images: [%q]}]}\n", address+"/team/app:v1")
+	if err := os.WriteFile(filepath.Join(p.dir, "profile.yaml"), []byte(profile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.run(t, p.landfall, "key", "generate", "-o", "ec")
+	p.run(t, p.landfall, "definition", "build", "profile.yaml", "-o", "edge.def.yaml", "--plain-http", "--sign", "ec.key")
+	verify := []string{"verify-blob", "--key", "ec.pub", "--bundle", "edge.def.yaml.sig", "--insecure-ignore-tlog=true", "edge.def.yaml"}
+	if out := p.run(t, p.cosign, verify...); !strings.Contains(out, "Verified OK") {
+		t.Error(out)
+	}
+	f, err := os.OpenFile(filepath.Join(p.dir, "edge.def.yaml"), os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString("# more\n")
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.refused(t, 1, "failed to verify signature", p.cosign, verify...)
+	p.refused(t, 3, "it was changed after key", p.landfall, "definition", "show", "edge.def.yaml")
+}
+
 // Images that cosign has signed, as it does now and as it did, are let in by a
 // policy with its key; others are not.
 func TestVerifiesOthers(t *testing.T) {
