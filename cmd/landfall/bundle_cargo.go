@@ -52,6 +52,8 @@ func (f *cargoFlags) read(c *cobra.Command, args []string, src *remote.Registry,
 		return nil, usageError{errors.New("--wants: the file says what to carry; name no references")}
 	case f.wants == "" && f.definition == "" && f.profile == "" && len(refs) == 0:
 		return nil, usageError{errors.New("no reference: name some, or a list with -f, a definition with --definition, or a profile with --profile")}
+	case f.profile == "" && f.resolve.given():
+		return nil, usageError{errors.New("--set, --lock and --render-timeout say how a profile is resolved: name one with --profile")}
 	}
 	cargo := &cargo{src: src, find: walkFrom(refs), close: func() error { return nil }}
 	var artifact *definition.Content // nil: no definition is carried
@@ -80,7 +82,7 @@ func (f *cargoFlags) read(c *cobra.Command, args []string, src *remote.Registry,
 // nothing else is said, and more references.
 func (c *cargo) carry(artifact *definition.Content, more []registry.Ref, create *bundle.CreateOptions) (err error) {
 	d, ref := artifact.Definition(), artifact.Ref()
-	c.src = &registry.Routed{Reader: c.src, Of: map[string]registry.Reader{ref.Repository: artifact}}
+	c.src = routed(c.src, artifact)
 	c.find = func(ctx context.Context, src registry.Reader, walk registry.WalkOptions) (*registry.Graph, error) {
 		images, err := resolve.Graph(ctx, src, d, walk.Platforms, walk.Jobs)
 		if err != nil {
@@ -96,6 +98,11 @@ func (c *cargo) carry(artifact *definition.Content, more []registry.Ref, create 
 		create.Platforms, err = parsePlatforms(d.Platforms)
 	}
 	return err
+}
+
+// routed reads a definition's own repository from its file.
+func routed(src registry.Reader, artifact *definition.Content) *registry.Routed {
+	return &registry.Routed{Reader: src, Of: map[string]registry.Reader{artifact.Ref().Repository: artifact}}
 }
 
 // build resolves the profile; the keys that sign the bundle sign the definition, too.
@@ -124,6 +131,9 @@ func (f *cargoFlags) wanted(c *cobra.Command, cargo *cargo, artifact *definition
 	}
 	cargo.find = w.Find
 	if w.Format == wants.OfBundle {
+		if artifact != nil { // what a bundle of it lacked may be of the definition itself
+			cargo.src = routed(cargo.src, artifact)
+		}
 		return nil
 	}
 	var own registry.Reader

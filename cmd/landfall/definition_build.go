@@ -39,6 +39,9 @@ func (f *resolveFlags) add(c *cobra.Command) {
 	c.Flags().DurationVar(&f.time, "render-timeout", 0, "give a chart up that takes longer to render (default 1m)")
 }
 
+// given reports whether anything was said.
+func (f *resolveFlags) given() bool { return len(f.set) > 0 || f.lock != "" || f.time != 0 }
+
 // resolve makes a definition of a profile.
 func (f *resolveFlags) resolve(ctx context.Context, path string, src *remote.Registry, platforms []registry.Platform, jobs int, tell io.Writer) (*resolve.Result, error) {
 	opts := resolve.Options{
@@ -49,7 +52,9 @@ func (f *resolveFlags) resolve(ctx context.Context, path string, src *remote.Reg
 			Repositories: func(ctx context.Context, url string) (registry.Reader, error) { return chartrepo.Open(ctx, src, url) },
 		},
 	}
-	opts.Renderer.Time = f.time
+	if opts.Renderer.Time = f.time; f.time < 0 {
+		return nil, usageError{fmt.Errorf("--render-timeout %s: want a time, like 1m", f.time)}
+	}
 	for _, text := range f.set {
 		name, value, ok := strings.Cut(text, "=")
 		if _, twice := opts.Set[name]; !ok || name == "" || twice {
@@ -107,6 +112,9 @@ func newDefinitionBuild() *cobra.Command {
 			return usageError{fmt.Errorf("--jobs %d: want 1 to 64", jobs)}
 		}
 		wanted, err := parsePlatforms(platforms)
+		if err == nil {
+			err = mayWrite(output, args[0])
+		}
 		if err != nil {
 			return usageError{err}
 		}
@@ -132,6 +140,28 @@ func newDefinitionBuild() *cobra.Command {
 		return printBuilt(c.OutOrStdout(), output, result, *asJSON)
 	}
 	return c
+}
+
+// mayWrite refuses a file to make that is a folder, or the profile itself.
+func mayWrite(output, profile string) error {
+	if output == "" {
+		return nil
+	}
+	there, err := os.Stat(output)
+	if err != nil {
+		if _, err := os.Stat(filepath.Dir(output)); err != nil {
+			return fmt.Errorf("-o %s: the folder is not there: %w", output, err)
+		}
+		return nil
+	}
+	from, err := os.Stat(profile)
+	switch {
+	case there.IsDir():
+		return fmt.Errorf("-o %s: it is a folder: name a file in it", output)
+	case err == nil && os.SameFile(there, from):
+		return fmt.Errorf("-o %s: it is the profile: name another file", output)
+	}
+	return nil
 }
 
 // writeDefinition writes a definition, its content and its signatures; the document

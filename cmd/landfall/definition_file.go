@@ -26,8 +26,15 @@ import (
 // its signatures.
 const definitionSuffix = ".def.yaml"
 
-// contentFile is the file with a definition's charts, manifests and files.
-func contentFile(path string) string { return strings.TrimSuffix(path, filepath.Ext(path)) + ".tar" }
+// contentFile is the file with a definition's charts, manifests and files. It is never
+// the document, nor that of a document of another name.
+func contentFile(path string) string {
+	switch ext := filepath.Ext(path); ext {
+	case ".yaml", ".yml":
+		path = strings.TrimSuffix(path, ext)
+	}
+	return path + ".tar"
+}
 
 // maxDefinition bounds a document, in bytes.
 const maxDefinition = 64 << 20
@@ -170,7 +177,7 @@ func (f *siteFlags) openDefinitions(ctx context.Context) (s *definitionSite, clo
 		return nil, nil, err
 	}
 	if local != nil {
-		known, err := definitions.Open(ctx, local, definitions.Options{})
+		known, err := openKnown(ctx, local, definitions.Options{})
 		if err != nil {
 			return nil, nil, errors.Join(err, local.Close())
 		}

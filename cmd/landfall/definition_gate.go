@@ -10,16 +10,34 @@ import (
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/ui/api"
 	"github.com/landfall-dev/landfall/ui/definitions"
+	"github.com/landfall-dev/landfall/ui/settings"
 )
 
 // gatesHere asks the closure gate about all definitions of a store, after something
 // landed there.
 func gatesHere(ctx context.Context, s *store.Store) ([]definitions.Result, error) {
-	known, err := definitions.Open(ctx, s, definitions.Options{})
+	known, err := openKnown(ctx, s, definitions.Options{})
 	if err != nil {
 		return nil, err
 	}
 	return known.CheckAll(ctx)
+}
+
+// openKnown opens what a store knows of definitions, for the platforms that the site's
+// kept settings name.
+func openKnown(ctx context.Context, s *store.Store, opts definitions.Options) (*definitions.Definitions, error) {
+	base, err := settings.Load(settings.Sources{})
+	if err != nil {
+		return nil, err
+	}
+	kept, err := settings.Open(ctx, s, nil, base) // nothing is set
+	if err != nil {
+		return nil, err
+	}
+	opts.Platforms = func(context.Context) ([]registry.Platform, error) {
+		return parsePlatforms(kept.Get().Config.Definitions.Platforms)
+	}
+	return definitions.Open(ctx, s, opts)
 }
 
 // gatesAt asks an appliance's. One that keeps no definitions, or whose rights do not

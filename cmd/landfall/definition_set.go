@@ -96,10 +96,16 @@ func (in *valueInput) patch(d *valuesOf, pairs []string, stdin io.Reader) (p sit
 		}
 		put(name, func(v variable.Declaration) (any, error) { return v.Parse(text) })
 	}
+	taken := "" // the variable that has standard input
 	for _, pair := range in.files {
 		name, file, ok := strings.Cut(pair, "=")
-		if !ok || file == "" {
+		switch {
+		case !ok || file == "":
 			return p, usageError{fmt.Errorf("--value-file %q: want NAME=FILE", pair)}
+		case file == "-" && taken != "":
+			return p, usageError{fmt.Errorf("--value-file %s: standard input can be one value, and is that of %s", pair, taken)}
+		case file == "-":
+			taken = name
 		}
 		text, err := readValueFile(file, stdin)
 		if err != nil {

@@ -96,7 +96,7 @@ func (s *valueSite) open(ctx context.Context, local *store.Store, data string) e
 	if s.kept, err = definitions.OpenValues(ctx, local, data, log); err != nil {
 		return err
 	}
-	s.known, err = definitions.Open(ctx, local, definitions.Options{Values: s.kept})
+	s.known, err = openKnown(ctx, local, definitions.Options{Values: s.kept})
 	return err
 }
 

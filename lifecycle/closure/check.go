@@ -182,7 +182,7 @@ func (c *checker) blobs(ctx context.Context) error {
 	return each(ctx, c, slices.Sorted(maps.Keys(wanted)), func(ctx context.Context, repository string) error {
 		missing, err := c.site.Missing(ctx, repository, wanted[repository])
 		for _, d := range missing {
-			c.needs[place{repository, d.Digest}].state = absent
+			c.needs[place{repository, d.Digest, false}].state = absent
 		}
 		return err
 	})

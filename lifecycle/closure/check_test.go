@@ -1,8 +1,10 @@
 package closure_test
 
 import (
+	"cmp"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/landfall-dev/landfall/lifecycle/closure"
+	"github.com/landfall-dev/landfall/lifecycle/definition"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/registrytest"
 	"github.com/landfall-dev/landfall/registry/store"
@@ -408,5 +411,84 @@ func TestDamagedManifest(t *testing.T) {
 	k.bring()
 	if r := k.check(closure.Options{Deep: true}); r.State != closure.Complete {
 		t.Errorf("%+v", r.Items)
+	}
+}
+
+// An index that needs more than the definition lists is not proven by the list: neither
+// by a child that was left out, nor by one that is said to be for other hosts.
+func TestUnlistedChild(t *testing.T) {
+	t.Parallel()
+	for _, hide := range []func(k *kit, i *definition.Image, n int){
+		func(_ *kit, i *definition.Image, n int) { i.Manifests = slices.Delete(i.Manifests, n, n+1) },
+		func(_ *kit, i *definition.Image, n int) { i.Manifests[n].Platform = "linux/amd64" },
+	} {
+		k := newKit(t)
+		k.bring()
+		i := &k.def.Images[0]
+		child := k.up.Images["arm64"].Digest
+		hide(k, i, slices.IndexFunc(i.Manifests, func(m definition.Manifest) bool { return m.Digest == child }))
+		r := k.check(closure.Options{Platforms: []registry.Platform{arm64}})
+		k.is(r, app, closure.Missing, "needs manifest "+child.String()+" for linux/arm64, which the definition does not list: build it again")
+		if r.Wants(k.def) != nil {
+			t.Error("carrying would help")
+		}
+		if r := k.check(closure.Options{Platforms: []registry.Platform{amd64}}); r.State != closure.Complete {
+			t.Errorf("for hosts that do not need it: %+v", r.Items)
+		}
+	}
+}
+
+// What a name stands for is needed by all hosts that need the image, whatever the
+// definition says of it.
+func TestRootOfOthers(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	i := &k.def.Images[1]
+	i.Name, i.Platforms = tool+"@"+i.Digest.String(), []string{"linux/arm64"}
+	for n := range i.Manifests {
+		i.Manifests[n].Platform = "linux/amd64"
+	}
+	k.is(k.check(closure.Options{Platforms: []registry.Platform{arm64}}), i.Name, closure.Missing, "carry it")
+}
+
+// A digest that one image has as a manifest and another as a blob is looked for as both.
+func TestManifestAndBlob(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.bring()
+	twin := k.def.Images[0]
+	twin.Name = registrytest.App + ":u0" // comes first
+	twin.Digest, twin.Manifests = k.up.Images["amd64"].Digest, nil
+	for _, m := range k.def.Images[0].Manifests {
+		if m.Digest == twin.Digest {
+			m.Blobs = append(slices.Clone(m.Blobs), definition.Blob{Digest: k.up.Index.Digest, Size: k.up.Index.Size})
+			twin.Manifests = []definition.Manifest{m}
+		}
+	}
+	k.def.Images = slices.Insert(k.def.Images, 0, twin)
+	r := k.check(closure.Options{})
+	k.is(r, app, closure.Complete)
+	k.is(r, twin.Name, closure.Missing, " digests is missing")
+}
+
+// A document that was made to be slow to check is not.
+func TestHostileDocument(t *testing.T) {
+	t.Parallel()
+	const many = 60_000
+	k := newKit(t)
+	i := &k.def.Images[1]
+	for n := range many { // a ring of referrers
+		i.Manifests = append(i.Manifests, definition.Manifest{Digest: digest.FromString(fmt.Sprint(n)), MediaType: ocispec.MediaTypeImageManifest, Size: 1, Subject: digest.FromString(fmt.Sprint((n + 1) % many))})
+	}
+	slices.SortFunc(i.Manifests, func(a, b definition.Manifest) int { return cmp.Compare(a.Digest, b.Digest) })
+	part := definition.Part{MediaType: definition.TypeFile, Digest: digest.FromString("part"), Size: 4}
+	for n := range many { // one content under many names
+		part.Path = fmt.Sprintf("file-%06d", many-n)
+		k.def.Layers[0].Files = append(k.def.Layers[0].Files, part)
+	}
+	r, err := closure.Check(t.Context(), closure.Empty{}, k.def, closure.Options{})
+	k.must(err)
+	if r.State != closure.Missing || len(r.Items) != many+3 {
+		t.Errorf("%d items are %s", len(r.Items), r.State)
 	}
 }

@@ -12,10 +12,11 @@ import (
 	"github.com/landfall-dev/landfall/registry/wants"
 )
 
-// place is a digest in a repository.
+// place is a manifest or a blob in a repository.
 type place struct {
 	repository string
 	digest     digest.Digest
+	manifest   bool
 }
 
 // presence is how a digest is at the site.
@@ -32,7 +33,6 @@ const (
 type need struct {
 	place
 	descriptor registry.Descriptor
-	manifest   bool
 	state      presence
 	cause      string             // of damage
 	parsed     *registry.Manifest // of a manifest that is whole
@@ -60,7 +60,15 @@ type item struct {
 	Item
 	repository string
 	branches   []*branch
-	signed     bool // the policy's rules for images are for it
+	signed     bool                // the policy's rules for images are for it
+	platforms  []registry.Platform // of the hosts that need it; none: all
+	carried    []registry.Platform // that the definition has it for; none: all
+}
+
+// part is what tells parts of the definition apart.
+type part struct {
+	name, kind string
+	digest     digest.Digest
 }
 
 // collect lists what has to be at the site.
@@ -103,7 +111,8 @@ func offers(have []string, want string) bool {
 // image is what hosts of some platforms need of an image.
 func (c *checker) image(m *definition.Image, platforms []registry.Platform) *item {
 	ref := m.Ref()
-	i := &item{Item: Item{Name: m.Name, Kind: definition.KindImage, Digest: m.Digest}, repository: ref.Repository, signed: true}
+	i := &item{Item: Item{Name: m.Name, Kind: definition.KindImage, Digest: m.Digest}, repository: ref.Repository, signed: true, platforms: platforms}
+	i.carried = c.carried(m)
 	root := &branch{name: wants.Pinned{Name: ref.ByDigest(m.Digest).String(), Digest: m.Digest}}
 	if said, err := registry.ParseRef(m.Name); err == nil && said.Digest == "" {
 		root.tag = registry.Ref{Repository: ref.Repository, Tag: ref.Tag}
@@ -117,14 +126,14 @@ func (c *checker) image(m *definition.Image, platforms []registry.Platform) *ite
 	for n := range m.Manifests {
 		all[m.Manifests[n].Digest] = &m.Manifests[n]
 	}
-	companions := map[digest.Digest]*branch{}
+	topOf, companions := tops(all), map[digest.Digest]*branch{}
 	for n := range m.Manifests {
 		n := &m.Manifests[n]
-		if !n.For(platforms) {
+		if !n.For(platforms) && n.Digest != m.Digest {
 			continue
 		}
 		b := root
-		if top := topOf(n, all); top.Tag != "" {
+		if top := topOf(n); top.Tag != "" && top.Digest != m.Digest {
 			if companions[top.Digest] == nil {
 				tag := registry.Ref{Repository: ref.Repository, Tag: top.Tag}
 				companions[top.Digest] = &branch{name: wants.Pinned{Name: tag.String(), Digest: top.Digest}, tag: tag, companion: true}
@@ -137,16 +146,38 @@ func (c *checker) image(m *definition.Image, platforms []registry.Platform) *ite
 	return i
 }
 
-// topOf follows subjects to what a name can stand for.
-func topOf(m *definition.Manifest, all map[digest.Digest]*definition.Manifest) *definition.Manifest {
-	for range all {
-		subject := all[m.Subject]
-		if m.Tag != "" || subject == nil {
-			break
-		}
-		m = subject
+// carried are the platforms that the definition has an image for.
+func (c *checker) carried(m *definition.Image) (list []registry.Platform) {
+	texts := m.Platforms
+	if len(texts) == 0 {
+		texts = c.definition.Platforms
 	}
-	return m
+	for _, text := range texts {
+		if p, err := registry.ParsePlatform(text); err == nil { // Marshal has proven it
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// tops follows subjects to what a name can stand for, of each manifest once.
+func tops(all map[digest.Digest]*definition.Manifest) func(*definition.Manifest) *definition.Manifest {
+	known := map[digest.Digest]*definition.Manifest{}
+	return func(m *definition.Manifest) *definition.Manifest {
+		var way []digest.Digest
+		for known[m.Digest] == nil {
+			known[m.Digest] = m // until the end is known; a ring ends where it began
+			way = append(way, m.Digest)
+			if subject := all[m.Subject]; m.Tag == "" && subject != nil {
+				m = subject
+			}
+		}
+		top := known[m.Digest]
+		for _, d := range way {
+			known[d] = top
+		}
+		return top
+	}
 }
 
 func (c *checker) addManifest(b *branch, repository string, m *definition.Manifest) {
@@ -164,9 +195,9 @@ func (c *checker) addManifest(b *branch, repository string, m *definition.Manife
 
 // need is the same for all items that have it.
 func (c *checker) need(repository string, d registry.Descriptor, manifest bool) *need {
-	at := place{repository, d.Digest}
+	at := place{repository, d.Digest, manifest}
 	if c.needs[at] == nil {
-		c.needs[at] = &need{place: at, descriptor: d, manifest: manifest}
+		c.needs[at] = &need{place: at, descriptor: d}
 	}
 	return c.needs[at]
 }
@@ -199,16 +230,18 @@ func (c *checker) artifact(ctx context.Context) error {
 		}
 	}
 	c.items = append(c.items, &item{Item: Item{Name: ref.String(), Kind: KindDefinition, Digest: root.Digest}, repository: ref.Repository, branches: []*branch{own}})
+	seen := map[part]bool{}
 	for e := range definition.Graph(c.definition, nil) {
 		if e.Kind == definition.KindImage {
 			continue
 		}
-		part := Item{Name: e.Item, Kind: e.Kind, Digest: e.Descriptor.Digest}
-		if slices.ContainsFunc(c.items, func(i *item) bool { return i.Name == part.Name && i.Kind == part.Kind && i.Digest == part.Digest }) {
+		p := part{e.Item, e.Kind, e.Descriptor.Digest}
+		if seen[p] {
 			continue // a layer may have two releases of one chart
 		}
+		seen[p] = true
 		b := &branch{name: name, entries: []entry{{need: c.need(e.Repository, e.Descriptor, false)}}}
-		c.items = append(c.items, &item{Item: part, repository: e.Repository, branches: []*branch{b}})
+		c.items = append(c.items, &item{Item: Item{Name: p.name, Kind: p.kind, Digest: p.digest}, repository: e.Repository, branches: []*branch{b}})
 	}
 	return nil
 }

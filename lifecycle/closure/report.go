@@ -10,6 +10,7 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/lifecycle/definition"
+	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/wants"
 )
 
@@ -32,6 +33,7 @@ type tally struct {
 	damaged     []string
 	elsewhere   []string // repositories
 	unlisted    []string
+	listed      map[digest.Digest]bool // manifests
 }
 
 // examine says how an item is, by what was found.
@@ -45,24 +47,27 @@ func (i *item) examine() {
 	if t.absent > 0 {
 		i.worse(Missing, "%s%s missing, %s%s: %s", share(t.absent, t.all), isAre(t.absent), units.Bytes(t.bytes), t.forWhom(), i.cure())
 	}
-	for n, text := range t.damaged {
-		if n == told {
-			text = fmt.Sprintf("%d more are damaged", len(t.damaged)-told)
-		}
-		if n <= told {
-			i.worse(Damaged, "%s: bring it again: %s", text, i.cure())
-		}
+	for _, text := range few(t.damaged, "%d more are damaged") {
+		i.worse(Damaged, "%s: bring it again: %s", text, i.cure())
 	}
 	if n := len(t.elsewhere); n > 0 {
 		i.worse(Missing, "%s%s at the site, but not in %s, where hosts look: a bundle of the wants file puts %s there, and carries no bytes for that",
 			share(n, t.all), isAre(n), i.repository, itThem(n))
 	}
-	for _, text := range t.unlisted {
+	for _, text := range few(t.unlisted, "%d more manifests and blobs are needed") {
 		i.worse(Missing, "%s, which the definition does not list: build it again", text)
 	}
 	for _, b := range i.branches {
 		i.compare(b)
 	}
+}
+
+// few are the first of a list, and how many more there are.
+func few(list []string, more string) []string {
+	if len(list) <= told {
+		return list
+	}
+	return append(slices.Clone(list[:told]), fmt.Sprintf(more, len(list)-told))
 }
 
 // compare says whether a name stands for what it should.
@@ -86,18 +91,24 @@ func (i *item) cure() string {
 
 // tally goes through all that an item needs, each digest once.
 func (i *item) tally() tally {
-	t := tally{platforms: map[string]bool{}}
-	seen := map[digest.Digest]bool{}
+	t := tally{platforms: map[string]bool{}, listed: map[digest.Digest]bool{}}
+	for _, b := range i.branches {
+		for _, e := range b.entries {
+			t.listed[e.digest] = t.listed[e.digest] || e.manifest
+		}
+	}
+	seen := map[place]bool{}
 	for _, b := range i.branches {
 		for _, e := range b.entries {
 			if e.state == absent {
 				t.platforms[e.platform] = true
 			}
-			if seen[e.digest] {
+			if seen[e.place] {
 				continue
 			}
-			seen[e.digest] = true
+			seen[e.place] = true
 			t.add(e)
+			t.children(i, e)
 		}
 	}
 	return t
@@ -123,6 +134,24 @@ func (t *tally) add(e entry) {
 				t.unlisted = append(t.unlisted, fmt.Sprintf("manifest %s needs blob %s", e.digest, b.Digest))
 			}
 		}
+	}
+}
+
+// children adds what an index that is there has for hosts that need the item, and the
+// definition does not list.
+func (t *tally) children(i *item, e entry) {
+	if e.state != whole || e.parsed == nil {
+		return
+	}
+	for _, c := range registry.SelectChildren(registry.SelectChildren(e.parsed.Children, i.carried), i.platforms) {
+		if t.listed[c.Digest] || c.Annotations[registry.AttestationSubject] != "" {
+			continue
+		}
+		whose := ""
+		if c.Platform != nil {
+			whose = " for " + registry.PlatformString(*c.Platform)
+		}
+		t.unlisted = append(t.unlisted, fmt.Sprintf("manifest %s needs manifest %s%s", e.digest, c.Digest, whose))
 	}
 }
 
@@ -231,21 +260,19 @@ func (c *checker) sum(r *Report) {
 					r.Lacking += e.descriptor.Size
 				}
 				l := lacks[e.digest]
-				l.Repositories, l.For = insert(l.Repositories, e.repository), insert(l.For, i.Name)
+				l.Repositories, l.For = append(l.Repositories, e.repository), append(l.For, i.Name)
 			}
 		}
 	}
 	for _, l := range lacks {
+		l.Repositories, l.For = once(l.Repositories), once(l.For)
 		r.Missing = append(r.Missing, *l)
 	}
 	slices.SortFunc(r.Missing, func(a, b Lack) int { return cmp.Compare(a.Digest, b.Digest) })
 }
 
-// insert puts a text into a list where it belongs, once.
-func insert(list []string, text string) []string {
-	at, found := slices.BinarySearch(list, text)
-	if found {
-		return list
-	}
-	return slices.Insert(list, at, text)
+// once is a list ascending, each text once.
+func once(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
 }

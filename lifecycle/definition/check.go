@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/opencontainers/go-digest"
 
@@ -28,6 +29,8 @@ const (
 	// maxSize bounds a blob, in bytes: the sum over a document cannot overflow.
 	maxSize = 1 << 42
 	maxMode = 0o7777
+	// maxTitle bounds what parts are called, in bytes: a wants file can list them.
+	maxTitle = 1024
 )
 
 var (
@@ -176,7 +179,7 @@ func (c *checker) layer(at string, l *Layer) {
 }
 
 func (c *checker) part(at string, p Part, types ...string) {
-	c.want(p.Path != "", at+".path", "it is empty")
+	c.want(isTitle(p.Path), at+".path", "%.80q is empty, longer than %d bytes, or not one line of text", p.Path, maxTitle)
 	c.want(slices.Contains(types, p.MediaType), at+".mediaType", "%.120q, want one of %q", p.MediaType, types)
 	c.digest(at+".digest", p.Digest)
 	c.size(at+".size", p.Size)
@@ -184,7 +187,7 @@ func (c *checker) part(at string, p Part, types ...string) {
 
 func (c *checker) chart(at string, h *Chart) {
 	for _, f := range []struct{ name, text string }{{"name", h.Name}, {"version", h.Version}, {"release", h.Release}, {"namespace", h.Namespace}} {
-		c.want(f.text != "", at+"."+f.name, "it is empty")
+		c.want(isTitle(f.text), at+"."+f.name, "%.80q is empty, longer than %d bytes, or not one line of text", f.text, maxTitle)
 	}
 	origins := 0
 	for _, o := range []string{h.Origin.OCI, h.Origin.Repository, h.Origin.Path} {
@@ -237,7 +240,7 @@ func (c *checker) image(at string, m *Image) {
 func (c *checker) manifest(at string, m *Manifest) {
 	c.digest(at+".digest", m.Digest)
 	c.want(registry.IsManifest(m.MediaType), at+".mediaType", "%.120q is not of a manifest", m.MediaType)
-	c.want(0 <= m.Size && m.Size <= registry.MaxManifestSize, at+".size", "%d bytes", m.Size)
+	c.want(0 < m.Size && m.Size <= registry.MaxManifestSize, at+".size", "%d bytes", m.Size)
 	if m.Platform != "" {
 		c.platform(at+".platform", m.Platform)
 	}
@@ -258,6 +261,11 @@ func (c *checker) reason(at string, r *Reason) {
 	c.want(r.Rule != "", at+".rule", "it is empty")
 	c.want(r.Line >= 0, at+".line", "%d", r.Line)
 	c.want(slices.Contains(sures, r.Sure), at+".sure", "%.80q, want one of %q", r.Sure, sures)
+}
+
+// isTitle: a name that can be shown on one line, and listed.
+func isTitle(text string) bool {
+	return text != "" && len(text) <= maxTitle && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 // tagOf is a version as a tag, which cannot have the + of build metadata.

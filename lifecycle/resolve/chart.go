@@ -37,6 +37,9 @@ func (b *builder) chart(ctx context.Context, l *profile.Layer, c *profile.Chart)
 	if err := b.locked(l, &d); err != nil {
 		return d, atError(c.At, err)
 	}
+	if err := b.claimRelease(l, c.At, &d); err != nil {
+		return d, err
+	}
 	b.parts[d.Digest] = inMemory(opened.Archive)
 	label := opened.Name + " " + opened.Version
 	about := definition.Reason{Layer: l.Name, Chart: label}
@@ -75,7 +78,7 @@ func (b *builder) render(ctx context.Context, l *profile.Layer, c *profile.Chart
 		b.warn("chart %s %s%s: %s", d.Name, d.Version, with, w)
 	}
 	return b.takeFiles(rendering{
-		layer: l, namespace: d.Namespace, tests: c.Tests,
+		layer: l, namespace: d.Namespace, release: d.Release, tests: c.Tests,
 		reason: definition.Reason{Layer: l.Name, Chart: d.Name + " " + d.Version, Set: set.Name},
 	}, rendered.Files)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -16,7 +17,8 @@ import (
 
 // Graph is the closure of a definition's images as the definition lists it, for a
 // transfer: what has come to its registries since is not in it. No platforms mean all
-// of the definition's. Errors name the image whose content its registry does not have.
+// of the definition's; one that it is not built for is registry.ErrInvalid. Errors name
+// the image whose content its registry does not have.
 func Graph(ctx context.Context, src registry.Reader, d *definition.Definition, platforms []registry.Platform, jobs int) (*registry.Graph, error) {
 	c := closure{platforms: platforms, nodes: map[digest.Digest]*registry.Node{}, beside: map[digest.Digest][]registry.Descriptor{}}
 	if len(platforms) == 0 {
@@ -28,6 +30,9 @@ func Graph(ctx context.Context, src registry.Reader, d *definition.Definition, p
 			c.platforms = append(c.platforms, p)
 		}
 	}
+	if err := built(d, platforms); err != nil {
+		return nil, err
+	}
 	for _, image := range d.Images {
 		if err := c.add(image); err != nil {
 			return nil, err
@@ -37,6 +42,25 @@ func Graph(ctx context.Context, src registry.Reader, d *definition.Definition, p
 		return nil, err
 	}
 	return registry.BuildGraph(c.names, c.node, func(_ string, d digest.Digest) []registry.Descriptor { return c.beside[d] }), nil
+}
+
+// built proves that a definition is for all of the platforms: of others it has no images.
+func built(d *definition.Definition, platforms []registry.Platform) error {
+	var have []registry.Descriptor
+	for _, text := range d.Platforms {
+		p, err := registry.ParsePlatform(text)
+		if err != nil {
+			return err
+		}
+		have = append(have, registry.Descriptor{Platform: &p})
+	}
+	for _, p := range platforms {
+		if len(have) > 0 && len(registry.SelectChildren(have, []registry.Platform{p})) == 0 {
+			return fmt.Errorf("%w: definition %s %s is not built for %s (it is for %s): build it with --platform %s",
+				registry.ErrInvalid, d.Name, d.Version, registry.PlatformString(p), strings.Join(d.Platforms, ", "), registry.PlatformString(p))
+		}
+	}
+	return nil
 }
 
 // closure is what definitions list, being read.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
@@ -44,6 +45,9 @@ func (b *builder) layer(ctx context.Context, l *profile.Layer) (definition.Layer
 	}
 	for _, f := range l.Files {
 		part, err := b.file(f)
+		if err == nil {
+			err = b.claimFile(l, f.At, part)
+		}
 		errs = append(errs, err)
 		d.Files = append(d.Files, part)
 	}
@@ -117,21 +121,26 @@ func (b *builder) kustomize(ctx context.Context, l *profile.Layer, m profile.Man
 	for _, w := range rendered.Warnings {
 		b.warn("%s: %s", m.At, w)
 	}
-	origin := rendering{layer: l, namespace: cmp.Or(l.Namespace, defaultNamespace), reason: definition.Reason{Layer: l.Name}}
+	origin := rendering{layer: l, namespace: cmp.Or(l.Namespace, defaultNamespace), reason: definition.Reason{Layer: l.Name}, merged: true}
 	part := definition.Part{Path: m.Kustomize, MediaType: definition.TypeKustomize, Digest: packed.Digest, Size: packed.Size}
+	for i := range rendered.Files { // the folder is packed, so their names are from there
+		rendered.Files[i].Path = path.Join(m.Kustomize, rendered.Files[i].Path)
+	}
 	return []definition.Part{part}, b.takeFiles(origin, rendered.Files)
 }
 
 // file takes a file or folder along that goes onto hosts.
 func (b *builder) file(f profile.File) (definition.Part, error) {
 	part := definition.Part{Path: f.Path, MediaType: definition.TypeFile, Target: f.Target, Mode: f.Mode}
-	path := b.path(f.Path)
-	info, err := os.Stat(path)
-	if err != nil {
+	at := b.path(f.Path)
+	info, err := os.Stat(at)
+	switch {
+	case err != nil:
 		return part, atError(f.At, fmt.Errorf("%w: the file is not there: %w", registry.ErrInvalid, err))
-	}
-	if info.IsDir() {
-		packed, err := chart.Pack(path)
+	case !info.IsDir() && !info.Mode().IsRegular(): // a pipe would be waited for
+		return part, atError(f.At, fmt.Errorf("%s: %w: neither a file nor a folder", f.Path, registry.ErrInvalid))
+	case info.IsDir():
+		packed, err := chart.Pack(at)
 		if err != nil {
 			return part, atError(f.At, err)
 		}
@@ -142,7 +151,7 @@ func (b *builder) file(f profile.File) (definition.Part, error) {
 	if part.Mode == 0 {
 		part.Mode = uint32(info.Mode().Perm())
 	}
-	open := func() (io.ReadCloser, error) { return os.Open(path) }
+	open := func() (io.ReadCloser, error) { return os.Open(at) }
 	part.Digest, part.Size, err = measure(open)
 	b.parts[part.Digest] = open
 	return part, err
@@ -160,8 +169,10 @@ func (b *builder) path(p string) string {
 type rendering struct {
 	layer     *profile.Layer
 	namespace string
+	release   string            // of a chart
 	reason    definition.Reason // layer, chart and set
 	tests     bool              // those of test hooks count
+	merged    bool              // of several files: lines are of what was built, which nobody has
 }
 
 // takeFiles reads objects and finds their images.
@@ -174,19 +185,34 @@ func (b *builder) takeFiles(from rendering, files []object.File) error {
 		}
 		objects = append(objects, read...)
 	}
-	var rules []find.Rule
-	for _, r := range from.layer.ImageRules {
-		rule := find.Rule{Kind: r.Kind, Path: r.Path}
-		if err := rule.Validate(); err != nil {
-			return atError(r.At, err)
-		}
-		rules = append(rules, rule)
+	finds, err := findIn(from, objects)
+	if err != nil {
+		return err
 	}
-	err := b.take(from.layer, from.reason, from.tests, find.InObjects(objects, rules))
+	err = b.take(from.layer, from.reason, from.tests, finds)
 	if from.reason.Set != "" { // a site has one of the sets, and the chart's own values say enough
 		return err
 	}
 	return errors.Join(err, b.claim(from, objects))
+}
+
+// findIn finds the images of objects, also by the layer's own rules.
+func findIn(from rendering, objects []object.Object) ([]find.Find, error) {
+	var rules []find.Rule
+	for _, r := range from.layer.ImageRules {
+		rule := find.Rule{Kind: r.Kind, Path: r.Path}
+		if err := rule.Validate(); err != nil {
+			return nil, atError(r.At, err)
+		}
+		rules = append(rules, rule)
+	}
+	finds := find.InObjects(objects, rules)
+	for i := range finds {
+		if from.merged {
+			finds[i].Line = 0
+		}
+	}
+	return finds, nil
 }
 
 func inMemory(content []byte) definition.Opened {

@@ -63,6 +63,8 @@ func Build(ctx context.Context, p *profile.Profile, opts Options) (*Result, erro
 		parts:      map[digest.Digest]definition.Opened{},
 		candidates: map[string]*candidate{},
 		objects:    map[string]placed{},
+		releases:   map[string]released{},
+		targets:    map[string][]target{},
 	}
 	if err := b.prepare(); err != nil {
 		return nil, err
@@ -100,6 +102,8 @@ type builder struct {
 	parts      map[digest.Digest]definition.Opened
 	candidates map[string]*candidate // by normalized name
 	objects    map[string]placed     // by identity, of what is rendered with the charts' own values
+	releases   map[string]released   // by NAMESPACE/NAME
+	targets    map[string][]target   // by path on hosts
 	rendered   bool                  // there is something that could use what is declared
 	warnings   []string
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/landfall-dev/landfall/lifecycle/definition"
+	"github.com/landfall-dev/landfall/lifecycle/distro"
 	"github.com/landfall-dev/landfall/lifecycle/find"
 	"github.com/landfall-dev/landfall/lifecycle/resolve"
 	"github.com/landfall-dev/landfall/registry"
@@ -203,6 +204,36 @@ spec: {runner: "registry.example/custom:1"}`)
 		if _, err := registry.ReadBlob(t.Context(), content, content.Ref().Repository, blob.Descriptor); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// Kubernetes' own images come from the distribution's tables; a version that these do
+// not have takes those that the layer lists.
+func TestDistribution(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	images, err := distro.Images("kubeadm", "1.36.3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, i := range images {
+		k.image(i.Ref.String(), "amd64")
+		want = append(want, i.Ref.String())
+	}
+	slices.Sort(want)
+	k.files(header + `  layers: [{name: kube, type: kubernetes, kubernetes: {distribution: kubeadm, version: 1.36.3}}]`)
+	d := k.mustBuild(nil).Definition
+	if got := names(d); !slices.Equal(got, want) || len(got) < 6 {
+		t.Errorf("images %q, want %q", got, want)
+	}
+	if why := d.Images[0].Why[0]; why.Rule != "distribution" || why.Sure != find.Certain || d.Layers[0].Upgrade.Policy != "drain" {
+		t.Errorf("%+v, %+v", why, d.Layers[0].Upgrade)
+	}
+	k.files(header + `  layers: [{name: kube, type: kubernetes, kubernetes: {distribution: kubeadm, version: 1.36.99}, images: ["registry.example/team/app:v1"]}]`)
+	result := k.mustBuild(nil)
+	if got := names(result.Definition); !slices.Equal(got, []string{"registry.example/team/app:v1"}) || len(result.Warnings) != 1 {
+		t.Errorf("images %q, warnings %q", got, result.Warnings)
 	}
 }
 

@@ -110,6 +110,7 @@ func (s *setting) planSet(name string, value any) error {
 	if !ok {
 		return variable.Unknown(s.list, name)
 	}
+	d.Sensitive = d.Sensitive || s.rows[name].sealed != nil // whose errors do not repeat it
 	checked, err := d.Check(value)
 	if err != nil {
 		return err

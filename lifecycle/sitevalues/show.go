@@ -8,6 +8,7 @@ import (
 
 	"github.com/landfall-dev/landfall/lifecycle/definition"
 	"github.com/landfall-dev/landfall/lifecycle/variable"
+	"github.com/landfall-dev/landfall/registry"
 )
 
 // State is how it is about the value of a variable.
@@ -46,16 +47,11 @@ type Value struct {
 // Show lists the variables of a definition in its order, then given values that it has
 // no variable for. No sealed or sensitive value is in it.
 func (v *Values) Show(ctx context.Context, scope string, d *definition.Definition) (*Listing, error) {
-	list, err := v.rows(ctx, v.db.Read, scope)
+	now, list, err := v.moment(ctx, scope)
 	if err != nil {
 		return nil, err
 	}
-	l := &Listing{Scope: scope, Name: d.Name, Version: d.Version, Variables: []Value{}}
-	now, err := readScope(ctx, v.db.Read, scope)
-	if err != nil {
-		return nil, err
-	}
-	l.Revision, l.Locked = now.revision, now.locked
+	l := &Listing{Scope: scope, Name: d.Name, Version: d.Version, Revision: now.revision, Locked: now.locked, Variables: []Value{}}
 	for _, declaration := range d.Variables {
 		i := slices.IndexFunc(list, func(r row) bool { return r.name == declaration.Name })
 		if i < 0 {
@@ -71,6 +67,21 @@ func (v *Values) Show(ctx context.Context, scope string, d *definition.Definitio
 			Sealed: r.sealed != nil, Changed: r.changed, Problem: "this definition has no such variable: the value has no effect; unset it when no other version needs it"})
 	}
 	return l, nil
+}
+
+// moment is a scope with its rows, both of the same moment: who changes values by the
+// revision has seen what it is of.
+func (v *Values) moment(ctx context.Context, scope string) (now scopeState, list []row, err error) {
+	tx, err := v.db.Read.BeginTx(ctx, nil)
+	if err != nil {
+		return now, nil, registry.DiskError(err)
+	}
+	defer tx.Rollback()
+	if now, err = readScope(ctx, tx, scope); err != nil {
+		return now, nil, err
+	}
+	list, err = v.rows(ctx, tx, scope)
+	return now, list, err
 }
 
 func unset(d variable.Declaration) Value {

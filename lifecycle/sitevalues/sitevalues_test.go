@@ -2,6 +2,7 @@ package sitevalues
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
@@ -383,4 +384,49 @@ func FuzzParseKey(f *testing.F) {
 			t.Errorf("%q: a key of %d bytes", content, len(key))
 		}
 	})
+}
+
+// What is listed has the revision that it is of, whatever is said meanwhile: else
+// somebody would overwrite what they have not seen.
+func TestRevisionOfListing(t *testing.T) {
+	t.Parallel()
+	s, d := newSite(t), edge()
+	s.changes, s.record = nil, func(context.Context, *sql.Tx, Change) error { return nil }
+	d.Variables[0].Max = nil
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for n := range int64(300) {
+			if err := s.Set(t.Context(), "edge", d, Patch{Set: map[string]any{"replicas": n + 1}}); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	defer func() { <-ended }()
+	for running := true; running; {
+		select {
+		case <-ended:
+			running = false
+		default:
+		}
+		l, err := s.Show(t.Context(), "edge", d)
+		s.must(err)
+		if v := l.Variables[0]; l.Revision > 0 && v.Value != l.Revision {
+			t.Fatalf("revision %d has %v", l.Revision, v.Value)
+		}
+	}
+}
+
+// What stays sealed though a definition does not call it sensitive is not repeated when
+// it breaks a rule.
+func TestSealedBreaksRule(t *testing.T) {
+	t.Parallel()
+	s, d := newSite(t), edge()
+	s.set(d, "password", secret)
+	open := edge()
+	open.Variables[4].Sensitive = false
+	err := s.Set(t.Context(), "edge", open, Patch{Set: map[string]any{"password": "S3CRET NEXT"}})
+	if !errors.Is(err, registry.ErrInvalid) || strings.Contains(err.Error(), "S3CRET") {
+		t.Errorf("%v", err)
+	}
 }

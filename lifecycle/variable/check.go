@@ -269,7 +269,7 @@ func (d Declaration) choices() string {
 			list = append(list, fmt.Sprintf("and %d more", len(d.Allowed)-i))
 			break
 		}
-		list = append(list, fmt.Sprintf("%.80v", a))
+		list = append(list, short(a))
 	}
 	return strings.Join(list, ", ")
 }

@@ -129,7 +129,7 @@ func (d Declaration) validateAllowed(fail failer) {
 		case err != nil:
 			fail("allowed", "value %d: %s", i+1, reason(err))
 		case slices.ContainsFunc(seen, func(s any) bool { return reflect.DeepEqual(s, v) }):
-			fail("allowed", "value %d: %.80v is there twice", i+1, a)
+			fail("allowed", "value %d: %s is there twice", i+1, short(a))
 		}
 		seen = append(seen, v)
 	}

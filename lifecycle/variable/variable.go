@@ -80,5 +80,8 @@ func (d Declaration) shown(value any) string {
 	case isText:
 		return fmt.Sprintf("%.80q", text)
 	}
-	return fmt.Sprintf("%.80v", value)
+	return short(value)
 }
+
+// short is the beginning of any value's text.
+func short(value any) string { return fmt.Sprintf("%.80s", fmt.Sprint(value)) }

@@ -76,6 +76,12 @@ type place struct {
 	digest     digest.Digest
 }
 
+// reach is what is below a manifest for some platforms.
+type reach struct {
+	place
+	platforms string
+}
+
 // finder reads what pinned names reach. Of what is beside a manifest it takes what is
 // wanted, and nothing that has come since the definition was made.
 type finder struct {
@@ -87,12 +93,13 @@ type finder struct {
 	mu      sync.Mutex // protects the fields below
 	nodes   map[digest.Digest]*registry.Node
 	visited map[place]bool
+	below   map[reach]bool                  // begun
 	beside  map[place][]registry.Descriptor // referrers
 }
 
 func (w *Wants) findPinned(ctx context.Context, src registry.Reader, opts registry.WalkOptions) (*registry.Graph, error) {
 	f := &finder{list: w, src: w.route(src), platforms: opts.Platforms, wanted: map[digest.Digest]*Want{},
-		nodes: map[digest.Digest]*registry.Node{}, visited: map[place]bool{}, beside: map[place][]registry.Descriptor{}}
+		nodes: map[digest.Digest]*registry.Node{}, visited: map[place]bool{}, below: map[reach]bool{}, beside: map[place][]registry.Descriptor{}}
 	for i := range w.Wants {
 		f.wanted[w.Wants[i].Digest] = &w.Wants[i]
 	}
@@ -155,8 +162,13 @@ func (f *finder) visit(ctx context.Context, at place, platforms []registry.Platf
 		return err
 	}
 	f.mu.Lock()
-	f.visited[at] = true
+	below := reach{at, texts(platforms)}
+	again := f.below[below]
+	f.visited[at], f.below[below] = true, true
 	f.mu.Unlock()
+	if again {
+		return nil
+	}
 	for _, c := range registry.SelectChildren(n.Manifest.Children, platforms) {
 		err := f.visit(ctx, place{at.repository, c.Digest}, platforms)
 		if errors.Is(err, registry.ErrNotFound) && f.wanted[c.Digest] == nil {
@@ -167,6 +179,15 @@ func (f *finder) visit(ctx context.Context, at place, platforms []registry.Platf
 		}
 	}
 	return nil
+}
+
+// texts tells lists of platforms apart.
+func texts(platforms []registry.Platform) string {
+	var list []string
+	for _, p := range platforms {
+		list = append(list, registry.PlatformString(p))
+	}
+	return strings.Join(list, " ")
 }
 
 // node reads a manifest once.

@@ -7,8 +7,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/registrytest"
@@ -297,5 +300,23 @@ func TestManyItems(t *testing.T) {
 	}
 	if ofBundle().Have() != nil || ofBundle().WantsArtifact() {
 		t.Error("a list of a bundle leaves something out")
+	}
+}
+
+// An index that has others many times over is read once.
+func TestFindNested(t *testing.T) {
+	t.Parallel()
+	f := registrytest.NewFixture(t)
+	below := registry.Bare(f.Tool)
+	for range 60 {
+		below = registry.Bare(f.AddManifest(registry.Ref{Repository: registrytest.Tool, Tag: "deep"}, ocispec.MediaTypeImageIndex,
+			ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []registry.Descriptor{below, below}}))
+	}
+	w := listOf(t, f)
+	w.Names = []wants.Pinned{{Name: registrytest.Tool + ":deep", Digest: below.Digest}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if g, err := w.Find(ctx, f, registry.WalkOptions{}); err != nil || len(g.Manifests) != 61 {
+		t.Errorf("%+v, %v", g, err)
 	}
 }

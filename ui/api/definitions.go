@@ -62,7 +62,7 @@ type storedDefinition struct {
 // checkRequest is what the closure gate is asked.
 type checkRequest struct {
 	Name      string   `json:"name,omitempty" maxLength:"512" doc:"A definition of the site"`
-	Document  string   `json:"document,omitempty" doc:"Instead: the document of one, which need not be at the site"`
+	Document  string   `json:"document,omitempty" doc:"Instead: the document of one, which need not be at the site; this needs the right content.read"`
 	Platforms []string `json:"platforms,omitempty" maxItems:"64" doc:"That the content is wanted for, like linux/arm64; the site's when there are none"`
 	Deep      bool     `json:"deep,omitempty" doc:"Read every byte; this needs the right content.write"`
 }
@@ -150,9 +150,13 @@ func (a *API) gateRoutes() {
 	add(a, route{method: http.MethodGet, path: "/definitions/wants", id: "get-definition-wants", right: auth.DefinitionsRead,
 		summary: "Check a definition, and list exactly what is missing for it"},
 		func(ctx context.Context, in *DefinitionInput) (*answer[wantsAnswer], error) {
-			return withDefinitions(a, func(d *definitions.Definitions) (wantsAnswer, error) {
-				w, err := d.Wants(ctx, in.Name)
-				return wantsAnswer{err == nil && w == nil, w}, err
+			return withDefinitions(a, func(d *definitions.Definitions) (answer wantsAnswer, err error) {
+				err = a.inTurn(ctx, func() error {
+					w, err := d.Wants(ctx, in.Name)
+					answer = wantsAnswer{err == nil && w == nil, w}
+					return err
+				})
+				return answer, err
 			})
 		})
 }
@@ -161,24 +165,46 @@ func (a *API) checkDefinition(ctx context.Context, in *struct{ Body checkRequest
 	if (in.Body.Name == "") == (in.Body.Document == "") {
 		return nil, fmt.Errorf("%w: want a name or a document", registry.ErrInvalid)
 	}
-	if in.Body.Deep {
-		if err := a.opts.Allow(ctx, auth.ContentWrite); err != nil {
-			return nil, err
+	if err := in.Body.allowed(ctx, a); err != nil {
+		return nil, err
+	}
+	return withDefinitions(a, func(d *definitions.Definitions) (report *closure.Report, err error) {
+		opts := definitions.CheckOptions{Platforms: in.Body.Platforms, Deep: in.Body.Deep}
+		err = a.inTurn(ctx, func() error {
+			if in.Body.Document != "" {
+				report, err = d.CheckDocument(ctx, []byte(in.Body.Document), opts)
+			} else {
+				report, err = d.Check(ctx, in.Body.Name, opts)
+			}
+			return err
+		})
+		return report, err
+	})
+}
+
+// allowed asks for the rights that a check needs beyond definitions.read: a document can
+// ask about any content, and what is found damaged goes into quarantine.
+func (r *checkRequest) allowed(ctx context.Context, a *API) error {
+	if r.Document != "" {
+		if err := a.opts.Allow(ctx, auth.ContentRead); err != nil {
+			return err
 		}
 	}
-	return withDefinitions(a, func(d *definitions.Definitions) (*closure.Report, error) {
-		select {
-		case a.checks <- struct{}{}:
-			defer func() { <-a.checks }()
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-		opts := definitions.CheckOptions{Platforms: in.Body.Platforms, Deep: in.Body.Deep}
-		if in.Body.Document != "" {
-			return d.CheckDocument(ctx, []byte(in.Body.Document), opts)
-		}
-		return d.Check(ctx, in.Body.Name, opts)
-	})
+	if r.Deep {
+		return a.opts.Allow(ctx, auth.ContentWrite)
+	}
+	return nil
+}
+
+// inTurn does a check when not too many are under way.
+func (a *API) inTurn(ctx context.Context, check func() error) error {
+	select {
+	case a.checks <- struct{}{}:
+		defer func() { <-a.checks }()
+		return check()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (a *API) valueRoutes() {

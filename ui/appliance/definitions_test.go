@@ -209,6 +209,19 @@ func TestDefinitions(t *testing.T) {
 	viewer, _ := s.addToken("viewer", `"role":"viewer"`)
 	s.wantAs(viewer, "POST", "/api/v1/definitions/check", `{"name":"edge"}`, 200)
 	s.wantAs(viewer, "POST", "/api/v1/definitions/check", `{"name":"edge","deep":true}`, 403)
+	// A document can ask about content that its author may not see.
+	own, err := client.Definition(t.Context(), "edge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := json.Marshal(map[string]string{"document": string(own)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	narrow, _ := s.addToken("narrow", `"rights":["definitions.read"]`)
+	s.wantAs(narrow, "POST", "/api/v1/definitions/check", `{"name":"edge"}`, 200)
+	s.wantAs(narrow, "POST", "/api/v1/definitions/check", string(request), 403)
+	s.wantAs(viewer, "POST", "/api/v1/definitions/check", string(request), 200)
 }
 
 // What a site says to variables keeps the definition's rules, and survives versions;

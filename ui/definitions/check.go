@@ -91,17 +91,41 @@ func sorted(texts []string) []string {
 	return slices.Compact(texts)
 }
 
-// Check asks the gate about a definition of the site, and keeps what it finds. That it
-// is incomplete is no error here: see closure.Report.Err.
+// Check asks the gate about a definition of the site, and keeps what it finds for the
+// site's platforms. That it is incomplete is no error here: see closure.Report.Err.
 func (s *Definitions) Check(ctx context.Context, name string, opts CheckOptions) (*closure.Report, error) {
 	st, err := s.Get(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return s.check(ctx, st.Definition, true, opts)
+	report, changed, err := s.checkStored(ctx, st, opts)
+	if changed {
+		s.Wake() // more may have come, or gone, while this took its time
+	}
+	return report, err
 }
 
-// CheckDocument is Check of a document, which need not be at the site.
+// checkStored checks a definition of the site. For the site's platforms what is found is
+// kept, and clients are told when it is another result than before.
+func (s *Definitions) checkStored(ctx context.Context, st *Stored, opts CheckOptions) (report *closure.Report, changed bool, err error) {
+	site, err := s.platforms(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	if len(opts.Platforms) == 0 {
+		opts.Platforms = site
+	}
+	if report, err = s.check(ctx, st.Definition, true, opts); err != nil || !slices.Equal(sorted(opts.Platforms), site) {
+		return report, false, err
+	}
+	if changed, err = s.keepReport(ctx, site, report); changed {
+		s.tellClients(ctx, st, report)
+	}
+	return report, changed, err
+}
+
+// CheckDocument asks the gate about a document, which need not be at the site. Nothing
+// is kept.
 func (s *Definitions) CheckDocument(ctx context.Context, document []byte, opts CheckOptions) (*closure.Report, error) {
 	d, err := definition.Parse("definition", document)
 	if err != nil {
@@ -126,31 +150,54 @@ func (s *Definitions) check(ctx context.Context, d *definition.Definition, artif
 		}
 		platforms = append(platforms, p)
 	}
-	report, err := closure.Check(ctx, s.store, d, closure.Options{Platforms: platforms, Deep: opts.Deep, Artifact: artifact})
-	if err != nil {
-		return nil, err
-	}
-	return report, s.keepReport(ctx, asked, report)
+	return closure.Check(ctx, s.store, d, closure.Options{Platforms: platforms, Deep: opts.Deep, Artifact: artifact})
 }
 
-// keepChecks is how many checks are kept, the newest.
-const keepChecks = 200
-
-func (s *Definitions) keepReport(ctx context.Context, platforms []string, r *closure.Report) error {
+// keepReport keeps a check, and reports whether its result is another one than before.
+func (s *Definitions) keepReport(ctx context.Context, platforms []string, r *closure.Report) (changed bool, err error) {
 	content, err := json.Marshal(r)
+	if err != nil {
+		return false, err
+	}
+	now := time.Now()
+	err = s.db.WriteSoon(ctx, func(tx *sql.Tx) error {
+		before, err := s.last(ctx, tx, r.Document, platforms)
+		if err != nil {
+			return err
+		}
+		changed = before == nil || !gateOf(before.Report, now).same(gateOf(r, now))
+		_, err = tx.ExecContext(ctx, `INSERT INTO definition_checks (document, platforms, name, version, report, checked_at) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (document, platforms) DO UPDATE SET report = excluded.report, checked_at = excluded.checked_at`,
+			r.Document.String(), strings.Join(platforms, ","), r.Name, r.Version, string(content), now.UnixMilli())
+		return err
+	})
+	return changed && err == nil, registry.DiskError(err)
+}
+
+// same reports whether clients see no difference.
+func (g Gate) same(other Gate) bool {
+	return g.State == other.State && g.Bad == other.Bad && g.Lacking == other.Lacking
+}
+
+// forgetChecks lets go of checks for other platforms, and of definitions that are gone.
+func (s *Definitions) forgetChecks(ctx context.Context, platforms []string, there []Result) error {
+	documents := make([]string, 0, len(there))
+	for _, r := range there {
+		documents = append(documents, r.Document.String())
+	}
+	list, err := json.Marshal(documents)
 	if err != nil {
 		return err
 	}
-	err = s.db.WriteSoon(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO definition_checks (document, platforms, name, version, report, checked_at) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT (document, platforms) DO UPDATE SET report = excluded.report, checked_at = excluded.checked_at`,
-			r.Document.String(), strings.Join(platforms, ","), r.Name, r.Version, string(content), time.Now().UnixMilli())
-		if err == nil {
-			_, err = tx.ExecContext(ctx, `DELETE FROM definition_checks WHERE checked_at < (SELECT checked_at FROM definition_checks ORDER BY checked_at DESC LIMIT 1 OFFSET ?)`, keepChecks-1)
-		}
+	const old = `platforms <> ? OR document NOT IN (SELECT value FROM json_each(?))`
+	asked, found := strings.Join(platforms, ","), false
+	if err := s.db.Read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM definition_checks WHERE `+old+`)`, asked, string(list)).Scan(&found); err != nil || !found {
+		return registry.DiskError(err)
+	}
+	return registry.DiskError(s.db.WriteSoon(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM definition_checks WHERE `+old, asked, string(list))
 		return err
-	})
-	return registry.DiskError(err)
+	}))
 }
 
 // Last is what the gate found last about a definition of the site, for its platforms.
@@ -164,18 +211,23 @@ func (s *Definitions) Last(ctx context.Context, name string) (*Checked, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.last(ctx, digest.FromBytes(st.Document), platforms)
+	c, err := s.last(ctx, s.db.Read, digest.FromBytes(st.Document), platforms)
 	if err == nil && c == nil {
 		err = fmt.Errorf("%s: %w: it was not checked yet for these platforms: 'landfall definition check' does it", st.Ref, registry.ErrNotFound)
 	}
 	return c, err
 }
 
+// queryer is a database or a transaction.
+type queryer interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
 // last is a check that was kept, nil when none was.
-func (s *Definitions) last(ctx context.Context, document digest.Digest, platforms []string) (*Checked, error) {
+func (s *Definitions) last(ctx context.Context, q queryer, document digest.Digest, platforms []string) (*Checked, error) {
 	var text string
 	var at int64
-	err := s.db.Read.QueryRowContext(ctx, `SELECT report, checked_at FROM definition_checks WHERE document = ? AND platforms = ?`,
+	err := q.QueryRowContext(ctx, `SELECT report, checked_at FROM definition_checks WHERE document = ? AND platforms = ?`,
 		document.String(), strings.Join(platforms, ",")).Scan(&text, &at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
@@ -192,7 +244,7 @@ func (s *Definitions) last(ctx context.Context, document digest.Digest, platform
 }
 
 func (s *Definitions) lastGate(ctx context.Context, document digest.Digest, platforms []string) (*Gate, error) {
-	c, err := s.last(ctx, document, platforms)
+	c, err := s.last(ctx, s.db.Read, document, platforms)
 	if c == nil || err != nil {
 		return nil, err
 	}
@@ -207,7 +259,7 @@ func (s *Definitions) Wants(ctx context.Context, name string) (*wants.Wants, err
 	if err != nil {
 		return nil, err
 	}
-	report, err := s.check(ctx, st.Definition, true, CheckOptions{})
+	report, _, err := s.checkStored(ctx, st, CheckOptions{})
 	if err != nil {
 		return nil, err
 	}

@@ -5,9 +5,9 @@
 // what a definition is, package definition says.
 //
 // Nouns. A definition of the site is an artifact in its store. Its name for people is
-// NAME:VERSION, or its reference. A check is what the gate found, with its time; it is
-// kept by the document's digest and the platforms that were asked for. The site's
-// platforms are those of its hosts.
+// NAME:VERSION, or its reference. A check is what the gate found, with its time. The
+// site's platforms are those of its hosts; of each definition of the site the last check
+// for these is kept.
 package definitions
 
 import (
@@ -32,8 +32,8 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// EventChecked is the type of the event that tells of a check by the gate itself whose
-// result is another one than before. Its data is a Result.
+// EventChecked is the type of the event that tells of a check of a definition of the
+// site, for its platforms, whose result is another one than before. Its data is a Result.
 const EventChecked = "definition.checked"
 
 // Options of Definitions. The zero value is the default.

@@ -3,6 +3,7 @@ package definitions_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -196,7 +197,8 @@ func TestGet(t *testing.T) {
 	}
 }
 
-// Checks are kept by document and platforms, across openings, and are in no backup.
+// Checks of the site's definitions for the site's platforms are kept, across openings,
+// and are in no backup.
 func TestCheckKept(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -224,6 +226,11 @@ func TestCheckKept(t *testing.T) {
 		t.Errorf("a check for another platform counts: %+v, %v", last, err)
 	}
 	s.platforms = []string{"linux/arm64"}
+	if last, err = s.Last(t.Context(), "edge"); !errors.Is(err, registry.ErrNotFound) {
+		t.Errorf("what somebody asked about a document is the site's: %+v, %v", last, err)
+	}
+	_, err = s.Check(t.Context(), "edge", definitions.CheckOptions{})
+	s.must(err)
 	if last, err = s.Last(t.Context(), "edge"); err != nil || last.Report.State != closure.Complete {
 		t.Errorf("%+v, %v", last, err)
 	}
@@ -314,6 +321,94 @@ func TestCheckAll(t *testing.T) {
 	}
 	if all, err := fresh.List(t.Context()); err != nil || all[1].Problem == "" || all[0].Gate == nil {
 		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// Who asks much about other things neither fills the database nor makes the site forget
+// what it knows of its own.
+func TestCheckMuch(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	d := s.publish("1.0.0")
+	s.checkAll()
+	for n := range 250 {
+		_, err := s.Check(t.Context(), "edge", definitions.CheckOptions{Platforms: []string{fmt.Sprintf("linux/a%d", n)}})
+		s.must(err)
+	}
+	d.Description = "another one"
+	_, err := s.CheckDocument(t.Context(), s.connected.Document(d), definitions.CheckOptions{})
+	s.must(err)
+	if s.only().Gate == nil {
+		t.Error("what the gate found is forgotten")
+	}
+	kept := func() (n int) {
+		t.Helper()
+		database, err := sql.Open("sqlite", filepath.Join(s.dir, store.Database))
+		s.must(err)
+		defer database.Close()
+		s.must(database.QueryRowContext(t.Context(), `SELECT count(*) FROM definition_checks`).Scan(&n))
+		return n
+	}
+	if n := kept(); n != 1 {
+		t.Errorf("%d checks are kept", n)
+	}
+	s.platforms = []string{"linux/arm64"}
+	s.publish("2.0.0")
+	s.checkAll()
+	if n := kept(); n != 2 {
+		t.Errorf("%d checks are kept for other platforms", n)
+	}
+	s.must(s.store.Delete(t.Context(), registry.Ref{Repository: "definitions.landfall.dev/edge", Tag: "1.0.0"}))
+	s.checkAll()
+	if n := kept(); n != 1 {
+		t.Errorf("%d checks are kept when a definition is gone", n)
+	}
+}
+
+// Whoever asks first after something came, clients are told, once; and the gate looks
+// again by itself: what came while somebody's check took its time is not in that.
+func TestCheckTells(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.publish("1.0.0")
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.Keep(ctx)
+	}()
+	defer func() { stop(); <-ended }()
+	sub := s.events.Subscribe(s.events.Last())
+	defer sub.Close()
+	told := func() closure.State {
+		t.Helper()
+		e, err := sub.Next(t.Context())
+		s.must(err)
+		var r definitions.Result
+		s.must(json.Unmarshal(e.Data, &r))
+		if r.Reference != "definitions.landfall.dev/edge:1.0.0" || r.Document == "" {
+			t.Errorf("%+v", r)
+		}
+		return r.Gate.State
+	}
+	if state := told(); state != closure.Missing {
+		t.Error(state)
+	}
+	s.connected.Carry(s.store, app, db)
+	_, err := s.Check(t.Context(), "edge", definitions.CheckOptions{})
+	s.must(err)
+	if state := told(); state != closure.Complete {
+		t.Error(state)
+	}
+	first := s.only().Gate.Checked
+	for began := time.Now(); !s.only().Gate.Checked.After(first); time.Sleep(5 * time.Millisecond) {
+		if time.Since(began) > 30*time.Second {
+			t.Fatal("nobody looked again")
+		}
+	}
+	s.events.Publish("end", nil)
+	if e, err := sub.Next(t.Context()); err != nil || e.Type != "end" {
+		t.Errorf("%+v, %v", e, err)
 	}
 }
 

@@ -78,30 +78,29 @@ func (s *Definitions) CheckAll(ctx context.Context) ([]Result, error) {
 		}
 		list = append(list, r)
 	}
-	return list, nil
+	return list, s.forgetChecks(ctx, platforms, list)
 }
 
 func (s *Definitions) checkOne(ctx context.Context, st *Stored, platforms []string, r *Result) error {
 	r.Document = digest.FromBytes(st.Document)
-	before, err := s.lastGate(ctx, r.Document, platforms)
-	if err != nil {
-		return err
+	report, _, err := s.checkStored(ctx, st, CheckOptions{Platforms: platforms})
+	if err == nil {
+		r.Judge(report)
 	}
-	report, err := s.check(ctx, st.Definition, true, CheckOptions{Platforms: platforms})
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+// tellClients tells of another result than before.
+func (s *Definitions) tellClients(ctx context.Context, st *Stored, report *closure.Report) {
+	r := &Result{Reference: st.Ref.String(), Name: report.Name, Version: report.Version, Document: report.Document}
 	r.Judge(report)
-	g := r.Gate
-	if before == nil || before.State != g.State || before.Bad != g.Bad || before.Lacking != g.Lacking {
-		s.opts.Events.Publish(EventChecked, r)
-		level := slog.LevelInfo
-		if !r.Complete() {
-			level = slog.LevelWarn
-		}
-		s.opts.Log.Log(ctx, level, "a definition was checked", "definition", r.Name, "version", r.Version, "state", g.State, "items", g.Items, "bad", g.Bad, "lacking", g.Lacking)
+	s.opts.Events.Publish(EventChecked, r)
+	level := slog.LevelInfo
+	if !r.Complete() {
+		level = slog.LevelWarn
 	}
-	return nil
+	g := r.Gate
+	s.opts.Log.Log(ctx, level, "a definition was checked", "definition", r.Name, "version", r.Version, "state", g.State, "items", g.Items, "bad", g.Bad, "lacking", g.Lacking)
 }
 
 // Tell checks all definitions after something landed, and tells each result. It never

@@ -148,8 +148,26 @@ func signers(document []byte, signatures []trust.Signature, policy *trust.Policy
 	return slices.Compact(owners)
 }
 
-// cached is how many definitions are kept read.
-const cached = 8
+// Definitions that are kept read: at most so many, with so many bytes of documents, of
+// which each takes several times as much memory; the last one in any case.
+const (
+	cached      = 8
+	cachedBytes = 16 << 20
+)
+
+// remember keeps a definition read.
+func (s *Definitions) remember(st *Stored) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cache = append(slices.DeleteFunc(s.cache, func(have *Stored) bool { return have.Digest == st.Digest }), st)
+	bytes := 0
+	for i, have := range slices.Backward(s.cache) {
+		if bytes += len(have.Document); i < len(s.cache)-1 && (bytes > cachedBytes || len(s.cache)-i > cached) {
+			s.cache = slices.Delete(s.cache, 0, i+1)
+			break
+		}
+	}
+}
 
 // read reads a definition by its artifact's digest, or has it already. Bytes at the
 // site that are not what they should be are found all the same: the gate looks there.
@@ -168,12 +186,7 @@ func (s *Definitions) read(ctx context.Context, ref registry.Ref, d digest.Diges
 		return nil, err // it names the reference
 	}
 	st := &Stored{Ref: ref, Digest: d, Definition: parsed, Document: document}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.cache) == cached {
-		s.cache = slices.Delete(s.cache, 0, 1)
-	}
-	s.cache = append(s.cache, st)
+	s.remember(st)
 	return st, nil
 }
 
