@@ -95,6 +95,9 @@ func (r released) String() string {
 // claimFile notes whose a path on hosts is. Layers for different platforms may each have
 // their own file there.
 func (b *builder) claimFile(l *profile.Layer, at profile.Place, part definition.Part) error {
+	if part.Target == "" { // nothing says where it goes
+		return nil
+	}
 	mine := target{part, l, at}
 	for _, other := range b.targets[part.Target] {
 		if (other.Digest != part.Digest || other.Mode != part.Mode) && meet(other.layer.Platforms, l.Platforms) {

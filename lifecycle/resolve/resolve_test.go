@@ -156,7 +156,7 @@ func TestManifests(t *testing.T) {
       namespace: apps
       manifests: [{kustomize: overlays/site}, plain]
       imageRules: [{kind: Widget, path: spec.runner}]
-      files: [{path: plain/job.yaml, target: /etc/job.yaml}, {path: base, target: /etc/base}]
+      files: [{path: plain/job.yaml, target: /etc/job.yaml}, {path: base, target: /etc/base}, {path: base/pod.yaml}, {path: plain/widget.yaml}]
 -- base/kustomization.yaml --
 resources: [pod.yaml]
 -- base/pod.yaml --
@@ -186,7 +186,7 @@ spec: {runner: "registry.example/custom:1"}`)
 	if len(l.Manifests) != 3 || l.Manifests[0].MediaType != definition.TypeKustomize || l.Manifests[1].Path != "plain/job.yaml" {
 		t.Errorf("manifests: %+v", l.Manifests)
 	}
-	if len(l.Files) != 2 || l.Files[0].Mode != 0o644 || l.Files[1].MediaType != definition.TypeFolder {
+	if len(l.Files) != 4 || l.Files[0].Mode != 0o644 || l.Files[1].MediaType != definition.TypeFolder {
 		t.Errorf("files: %+v", l.Files)
 	}
 	if custom := imageOf(t, result.Definition, "registry.example/custom:1"); custom.Sure != find.Declared || custom.Why[0].Line != 4 {
