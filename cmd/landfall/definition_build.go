@@ -175,12 +175,7 @@ func writeDefinition(ctx context.Context, path string, result *resolve.Result, k
 	if err != nil {
 		return err
 	}
-	if len(result.Parts) > 0 {
-		err = exportDefinition(ctx, contentFile(path), content)
-	} else {
-		err = removeIfThere(contentFile(path))
-	}
-	if err != nil {
+	if err := writeParts(ctx, contentFile(path), result, content); err != nil {
 		return err
 	}
 	if len(signatures) > 0 {
@@ -192,6 +187,36 @@ func writeDefinition(ctx context.Context, path string, result *resolve.Result, k
 		return err
 	}
 	return durable.WriteFile(path, result.Document, 0o644)
+}
+
+// writeParts writes the file with a definition's charts, manifests and files, and
+// removes that of one before.
+func writeParts(ctx context.Context, path string, result *resolve.Result, content *definition.Content) error {
+	taken := mayReplace(path)
+	switch {
+	case len(result.Parts) > 0 && taken != nil:
+		return taken
+	case len(result.Parts) > 0:
+		return exportDefinition(ctx, path, content)
+	case taken != nil:
+		return nil // it is not of a definition, and nobody looks into it
+	}
+	return removeIfThere(path)
+}
+
+// mayReplace refuses a file that has not the parts of one definition.
+func mayReplace(path string) error {
+	b, err := bundle.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		names := b.Header().Names
+		if err = b.Close(); err == nil && len(names) == 1 {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: %w: the charts, manifests and files would go there, and something else is there: move it away, or choose another file with -o", path, registry.ErrConflict)
 }
 
 func signDefinition(document []byte, keys []*trust.PrivateKey) (list []trust.Signature, err error) {
