@@ -34,6 +34,9 @@ func (b *builder) pinAll(ctx context.Context) error {
 		return err
 	}
 	b.definition.Platforms = platformTexts(platforms)
+	if len(b.opts.Platforms) > 0 {
+		names = slices.DeleteFunc(names, func(name string) bool { return b.elsewhere(name, platforms) })
+	}
 	var mu sync.Mutex // protects the definition's lists and errs
 	var errs []error
 	jobs := cmp.Or(b.opts.Jobs, registry.DefaultJobs)
@@ -59,6 +62,17 @@ func (b *builder) pinAll(ctx context.Context) error {
 	})
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return cmp.Or(err, errors.Join(errs...))
+}
+
+// elsewhere leaves an image out whose layers are for none of the platforms that are
+// asked for, though the profile is for them.
+func (b *builder) elsewhere(name string, platforms []registry.Platform) bool {
+	c := b.candidates[name]
+	if len(wantedPlatforms(c, platforms)) > 0 {
+		return false
+	}
+	b.leave(name, "its layers are for other platforms", c.reasons[0])
+	return true
 }
 
 // unconfirmed leaves out what only looked like an image.

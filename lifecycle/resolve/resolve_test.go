@@ -344,6 +344,10 @@ func TestGraph(t *testing.T) {
 			t.Error("it brings arm64, which was not asked for")
 		}
 	}
+	narrow := k.mustBuild(func(o *resolve.Options) { o.Platforms = []registry.Platform{{OS: "linux", Architecture: "amd64"}} }).Definition
+	if got := names(narrow); !slices.Equal(got, []string{"registry.example/team/app:v1"}) || len(narrow.Left) != 1 || narrow.Left[0].Text != "registry.example/web:1" {
+		t.Errorf("for amd64 alone: %q, left out %+v", got, narrow.Left)
+	}
 	if err := k.Delete(t.Context(), registry.Ref{Repository: "registry.example/team/app", Digest: k.Images["arm64"].Digest}); err != nil {
 		t.Fatal(err)
 	}
