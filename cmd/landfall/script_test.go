@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"database/sql"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -23,16 +24,22 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/landfall-dev/landfall/lifecycle/chart"
 	"github.com/landfall-dev/landfall/lifecycle/render"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/engine"
 	"github.com/landfall-dev/landfall/registry/registrytest"
+	"github.com/landfall-dev/landfall/registry/remote"
 	"github.com/landfall-dev/landfall/registry/store"
 )
 
@@ -102,6 +109,9 @@ func TestScripts(t *testing.T) {
 			for name, address := range faulty {
 				e.Setenv(name, address)
 			}
+			files := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(e.WorkDir, "charts"))))
+			e.Defer(files.Close)
+			e.Setenv("CHARTS", files.URL)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -112,6 +122,7 @@ func TestScripts(t *testing.T) {
 			"hold":        hold,
 			"sql":         execSQL,
 			"certificate": certificate,
+			"pushchart":   pushChart,
 		},
 	})
 }
@@ -182,6 +193,26 @@ func hold(ts *testscript.TestScript, _ bool, args []string) {
 	s, err := store.Open(context.Background(), ts.MkAbs(args[0]), store.Options{})
 	ts.Check(err)
 	ts.Defer(func() { s.Close() })
+}
+
+// pushChart REF FILE puts a chart's archive into a registry as "helm push" does.
+func pushChart(ts *testscript.TestScript, _ bool, args []string) {
+	ctx := context.Background()
+	ref, err := registry.ParseRef(args[0])
+	ts.Check(err)
+	archive, err := os.ReadFile(ts.MkAbs(args[1]))
+	ts.Check(err)
+	up, err := remote.New(remote.Options{PlainHTTP: true})
+	ts.Check(err)
+	defer up.Close()
+	config := registry.Describe(chart.TypeConfig, []byte("{}"), digest.SHA256)
+	layer := registry.Describe(chart.TypeContent, archive, digest.SHA256)
+	ts.Check(up.PutBlob(ctx, ref.Repository, config, strings.NewReader("{}")))
+	ts.Check(up.PutBlob(ctx, ref.Repository, layer, bytes.NewReader(archive)))
+	manifest, err := json.Marshal(ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+		Config: config, Layers: []registry.Descriptor{layer}})
+	ts.Check(err)
+	ts.Check(up.PutManifest(ctx, ref, registry.Describe(ocispec.MediaTypeImageManifest, manifest, digest.SHA256), manifest))
 }
 
 // execSQL DIR STATEMENTS changes the database of a store that nobody has open.
