@@ -165,6 +165,18 @@ func ParsePlatform(s string) (Platform, error) {
 	return p, nil
 }
 
+// ParsePlatforms is ParsePlatform of each.
+func ParsePlatforms(texts []string) (list []Platform, err error) {
+	for _, text := range texts {
+		p, err := ParsePlatform(text)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
 // PlatformString is the form that ParsePlatform reads.
 func PlatformString(p Platform) string {
 	s := p.OS + "/" + p.Architecture
@@ -187,7 +199,7 @@ func SelectChildren(children []Descriptor, platforms []Platform) []Descriptor {
 	}
 	chosen := map[digest.Digest]bool{}
 	for _, c := range children {
-		if c.Platform == nil || slices.ContainsFunc(platforms, func(p Platform) bool { return matches(p, *c.Platform) }) {
+		if c.Platform == nil || Fits(*c.Platform, platforms) {
 			chosen[c.Digest] = c.Annotations[AttestationSubject] == ""
 		}
 	}
@@ -198,6 +210,17 @@ func SelectChildren(children []Descriptor, platforms []Platform) []Descriptor {
 		}
 	}
 	return selected
+}
+
+// Fits reports whether hosts of one of the platforms run what is for have, as
+// SelectChildren chooses; without any, all hosts are meant.
+func Fits(have Platform, platforms []Platform) bool {
+	return len(platforms) == 0 || slices.ContainsFunc(platforms, func(p Platform) bool { return matches(p, have) })
+}
+
+// Offers reports whether what is for several platforms has something for hosts of p.
+func Offers(have []Platform, p Platform) bool {
+	return slices.ContainsFunc(have, func(h Platform) bool { return matches(p, h) })
 }
 
 // matches: a wanted platform without a variant takes every variant; arm64

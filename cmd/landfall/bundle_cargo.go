@@ -95,7 +95,7 @@ func (c *cargo) carry(artifact *definition.Content, more []registry.Ref, create 
 		return registry.Merge(rest, images), nil
 	}
 	if len(create.Platforms) == 0 {
-		create.Platforms, err = parsePlatforms(d.Platforms)
+		create.Platforms, err = registry.ParsePlatforms(d.Platforms)
 	}
 	return err
 }

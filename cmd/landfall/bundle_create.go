@@ -50,7 +50,7 @@ func newBundleCreate() *cobra.Command {
 			return usageError{fmt.Errorf("--jobs %d: want 1 to 64", jobs)}
 		}
 		walk := registry.WalkOptions{NoReferrers: noReferrers, Jobs: jobs}
-		if walk.Platforms, err = parsePlatforms(platforms); err != nil {
+		if walk.Platforms, err = registry.ParsePlatforms(platforms); err != nil {
 			return usageError{err}
 		}
 		create, err := terms.options(walk.Platforms)
@@ -111,17 +111,6 @@ func readList(stdin io.Reader, path string) ([]byte, error) {
 		return io.ReadAll(stdin)
 	}
 	return os.ReadFile(path)
-}
-
-func parsePlatforms(texts []string) (list []registry.Platform, err error) {
-	for _, text := range texts {
-		p, err := registry.ParsePlatform(text)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, p)
-	}
-	return list, nil
 }
 
 // made is what bundle create and content export print.

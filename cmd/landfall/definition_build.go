@@ -111,7 +111,7 @@ func newDefinitionBuild() *cobra.Command {
 		if jobs < 1 || jobs > 64 {
 			return usageError{fmt.Errorf("--jobs %d: want 1 to 64", jobs)}
 		}
-		wanted, err := parsePlatforms(platforms)
+		wanted, err := registry.ParsePlatforms(platforms)
 		if err == nil {
 			err = mayWrite(output, args[0])
 		}

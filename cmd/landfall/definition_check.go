@@ -47,7 +47,7 @@ func newDefinitionCheck() *cobra.Command {
 	c.Flags().StringVar(&f.wants, "wants", "", "write what has to be brought to this `file`; when nothing has, an earlier list there is removed")
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if _, err := parsePlatforms(f.platforms); err != nil {
+		if _, err := registry.ParsePlatforms(f.platforms); err != nil {
 			return usageError{err}
 		}
 		found, err := f.check(c, args[0])
@@ -110,7 +110,7 @@ func (f *gateFlags) check(c *cobra.Command, text string) (k *checked, err error)
 
 // checkNothing asks about a site that is not there yet.
 func (f *gateFlags) checkNothing(ctx context.Context, d *definition.Definition) (*checked, error) {
-	platforms, err := parsePlatforms(f.platforms)
+	platforms, err := registry.ParsePlatforms(f.platforms)
 	if err != nil {
 		return nil, err
 	}

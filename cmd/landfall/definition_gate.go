@@ -35,7 +35,7 @@ func openKnown(ctx context.Context, s *store.Store, opts definitions.Options) (*
 		return nil, err
 	}
 	opts.Platforms = func(context.Context) ([]registry.Platform, error) {
-		return parsePlatforms(kept.Get().Config.Definitions.Platforms)
+		return registry.ParsePlatforms(kept.Get().Config.Definitions.Platforms)
 	}
 	return definitions.Open(ctx, s, opts)
 }

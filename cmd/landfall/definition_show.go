@@ -225,13 +225,9 @@ func rulesText(v *variable.Declaration) string {
 // printImages shows the images with their size for each platform.
 func printImages(w io.Writer, d *definition.Definition) error {
 	fmt.Fprintln(w, "\nIMAGES")
-	var platforms []registry.Platform
-	for _, text := range d.Platforms {
-		p, err := registry.ParsePlatform(text)
-		if err != nil {
-			return err
-		}
-		platforms = append(platforms, p)
+	platforms, err := registry.ParsePlatforms(d.Platforms)
+	if err != nil {
+		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, strings.Join(append(append([]string{"  NAME", "DIGEST"}, d.Platforms...), "SURE", "FOUND IN"), "\t"))

@@ -74,23 +74,21 @@ func Check(ctx context.Context, site Site, d *definition.Definition, opts Option
 // is an item of its own.
 func (c *checker) choose() error {
 	c.asked = slices.Clone(c.opts.Platforms)
+	offered, err := registry.ParsePlatforms(c.definition.Platforms)
+	if err != nil {
+		return err
+	}
 	if len(c.asked) == 0 {
-		for _, text := range c.definition.Platforms {
-			p, err := registry.ParsePlatform(text)
-			if err != nil {
-				return err
-			}
-			c.asked = append(c.asked, p)
-		}
+		c.asked = offered
 	}
 	for _, p := range c.asked {
-		if len(c.definition.Platforms) == 0 || offers(c.definition.Platforms, registry.PlatformString(p)) {
+		if len(offered) == 0 || registry.Offers(offered, p) {
 			c.platforms = append(c.platforms, p)
 		}
 	}
 	var not []string
 	for _, text := range texts(c.asked) {
-		if len(c.definition.Platforms) > 0 && !offers(c.definition.Platforms, text) {
+		if !slices.Contains(texts(c.platforms), text) {
 			not = append(not, fmt.Sprintf("it is not built for %s, which the site's hosts are: build it with --platform %s", text, text))
 		}
 	}

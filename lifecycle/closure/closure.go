@@ -118,9 +118,11 @@ func (r *Report) Wants(d *definition.Definition) *wants.Wants {
 		Names:      r.Names,
 		Wants:      []wants.Want{},
 	}
-	for _, p := range r.Platforms {
-		if offers(d.Platforms, p) {
-			w.Platforms = append(w.Platforms, p)
+	have, _ := registry.ParsePlatforms(d.Platforms) // Check has proven both
+	asked, _ := registry.ParsePlatforms(r.Platforms)
+	for i, p := range asked {
+		if registry.Offers(have, p) {
+			w.Platforms = append(w.Platforms, r.Platforms[i])
 		}
 	}
 	for _, n := range r.Names {

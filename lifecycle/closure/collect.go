@@ -92,20 +92,11 @@ func (c *checker) platformsFor(m *definition.Image) (list []registry.Platform, n
 		return c.platforms, true
 	}
 	for _, p := range c.platforms {
-		if offers(m.Platforms, registry.PlatformString(p)) {
+		if m.RunsOn(p) {
 			list = append(list, p)
 		}
 	}
 	return list, len(list) > 0
-}
-
-// offers reports whether a list has a platform that is wanted.
-func offers(have []string, want string) bool {
-	w, err := registry.ParsePlatform(want)
-	return err == nil && slices.ContainsFunc(have, func(text string) bool {
-		p, err := registry.ParsePlatform(text)
-		return err == nil && len(registry.SelectChildren([]registry.Descriptor{{Platform: &p}}, []registry.Platform{w})) > 0
-	})
 }
 
 // image is what hosts of some platforms need of an image.
@@ -147,16 +138,12 @@ func (c *checker) image(m *definition.Image, platforms []registry.Platform) *ite
 }
 
 // carried are the platforms that the definition has an image for.
-func (c *checker) carried(m *definition.Image) (list []registry.Platform) {
+func (c *checker) carried(m *definition.Image) []registry.Platform {
 	texts := m.Platforms
 	if len(texts) == 0 {
 		texts = c.definition.Platforms
 	}
-	for _, text := range texts {
-		if p, err := registry.ParsePlatform(text); err == nil { // Marshal has proven it
-			list = append(list, p)
-		}
-	}
+	list, _ := registry.ParsePlatforms(texts) // Marshal has proven them
 	return list
 }
 

@@ -155,7 +155,7 @@ func (m *Image) entries(platforms []registry.Platform) iter.Seq[Entry] {
 // all hosts are meant.
 func (n *Manifest) For(platforms []registry.Platform) bool {
 	p, err := registry.ParsePlatform(n.Platform)
-	return n.Platform == "" || err == nil && fitsPlatform(p, platforms)
+	return n.Platform == "" || err == nil && registry.Fits(p, platforms)
 }
 
 // RunsOn reports whether the image has something for hosts of a platform; what is no
@@ -163,13 +163,8 @@ func (n *Manifest) For(platforms []registry.Platform) bool {
 func (m *Image) RunsOn(p registry.Platform) bool {
 	return len(m.Platforms) == 0 || slices.ContainsFunc(m.Platforms, func(text string) bool {
 		have, err := registry.ParsePlatform(text)
-		return err == nil && fitsPlatform(have, []registry.Platform{p})
+		return err == nil && registry.Fits(have, []registry.Platform{p})
 	})
-}
-
-// fitsPlatform is how the choice of an index's children takes platforms.
-func fitsPlatform(have registry.Platform, wanted []registry.Platform) bool {
-	return len(registry.SelectChildren([]registry.Descriptor{{Platform: &have}}, wanted)) > 0
 }
 
 // Size is how many bytes an image is for the platforms, each digest once; without

@@ -20,19 +20,20 @@ import (
 // of the definition's; one that it is not built for is registry.ErrInvalid. Errors name
 // the image whose content its registry does not have.
 func Graph(ctx context.Context, src registry.Reader, d *definition.Definition, platforms []registry.Platform, jobs int) (*registry.Graph, error) {
-	c := closure{platforms: platforms, nodes: map[digest.Digest]*registry.Node{}, beside: map[digest.Digest][]registry.Descriptor{}}
-	if len(platforms) == 0 {
-		for _, text := range d.Platforms {
-			p, err := registry.ParsePlatform(text)
-			if err != nil {
-				return nil, err
-			}
-			c.platforms = append(c.platforms, p)
-		}
-	}
-	if err := built(d, platforms); err != nil {
+	have, err := registry.ParsePlatforms(d.Platforms)
+	if err != nil {
 		return nil, err
 	}
+	for _, p := range platforms { // of others it has no images
+		if len(have) > 0 && !registry.Offers(have, p) {
+			return nil, fmt.Errorf("%w: definition %s %s is not built for %s (it is for %s): build it with --platform %s",
+				registry.ErrInvalid, d.Name, d.Version, registry.PlatformString(p), strings.Join(d.Platforms, ", "), registry.PlatformString(p))
+		}
+	}
+	if len(platforms) == 0 {
+		platforms = have
+	}
+	c := closure{platforms: platforms, nodes: map[digest.Digest]*registry.Node{}, beside: map[digest.Digest][]registry.Descriptor{}}
 	for _, image := range d.Images {
 		if err := c.add(image); err != nil {
 			return nil, err
@@ -42,25 +43,6 @@ func Graph(ctx context.Context, src registry.Reader, d *definition.Definition, p
 		return nil, err
 	}
 	return registry.BuildGraph(c.names, c.node, func(_ string, d digest.Digest) []registry.Descriptor { return c.beside[d] }), nil
-}
-
-// built proves that a definition is for all of the platforms: of others it has no images.
-func built(d *definition.Definition, platforms []registry.Platform) error {
-	var have []registry.Descriptor
-	for _, text := range d.Platforms {
-		p, err := registry.ParsePlatform(text)
-		if err != nil {
-			return err
-		}
-		have = append(have, registry.Descriptor{Platform: &p})
-	}
-	for _, p := range platforms {
-		if len(have) > 0 && len(registry.SelectChildren(have, []registry.Platform{p})) == 0 {
-			return fmt.Errorf("%w: definition %s %s is not built for %s (it is for %s): build it with --platform %s",
-				registry.ErrInvalid, d.Name, d.Version, registry.PlatformString(p), strings.Join(d.Platforms, ", "), registry.PlatformString(p))
-		}
-	}
-	return nil
 }
 
 // closure is what definitions list, being read.
@@ -87,7 +69,7 @@ func (c *closure) add(image definition.Image) error {
 		return err
 	}
 	for _, m := range image.Manifests {
-		if !needed(m.Platform, c.platforms) {
+		if !m.For(c.platforms) {
 			continue
 		}
 		desc := registry.Descriptor{MediaType: m.MediaType, Digest: m.Digest, Size: m.Size}
@@ -109,15 +91,6 @@ func (c *closure) add(image definition.Image) error {
 		}
 	}
 	return nil
-}
-
-// needed reports whether hosts of some platforms need what is for one of them.
-func needed(platform string, platforms []registry.Platform) bool {
-	if platform == "" || len(platforms) == 0 {
-		return true
-	}
-	p, err := registry.ParsePlatform(platform)
-	return err == nil && slices.ContainsFunc(platforms, func(want registry.Platform) bool { return fits(want, p) })
 }
 
 // read reads all manifests, each digest once.

@@ -116,7 +116,7 @@ func (b *builder) pin(ctx context.Context, name string, c *candidate, locked dig
 	image := &definition.Image{Name: name, Digest: root, Why: c.reasons, Sure: c.sure(), Confirmed: c.sure() == find.Doubtful}
 	of := platformsOf(g, sums)
 	image.Platforms = carried(g, root, of)
-	if missing := lacking(image.Platforms, wanted); len(missing) > 0 {
+	if missing := lacking(image, wanted); len(missing) > 0 {
 		has, err := b.offered(ctx, ref)
 		return nil, errors.Join(err, fmt.Errorf("%w: %s is not there for %s (it is for %s): take another image, or limit the platforms of the layer",
 			registry.ErrNotFound, name, strings.Join(missing, ", "), strings.Join(has, ", ")))

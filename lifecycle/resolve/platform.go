@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/landfall-dev/landfall/internal/parallel"
+	"github.com/landfall-dev/landfall/lifecycle/definition"
 	"github.com/landfall-dev/landfall/lifecycle/find"
 	"github.com/landfall-dev/landfall/registry"
 )
@@ -106,29 +107,17 @@ func wantedPlatforms(c *candidate, platforms []registry.Platform) []registry.Pla
 	}
 	var list []registry.Platform
 	for _, p := range platforms {
-		if slices.ContainsFunc(c.platforms, func(l registry.Platform) bool { return fits(l, p) }) {
+		if registry.Fits(p, c.platforms) {
 			list = append(list, p)
 		}
 	}
 	return list
 }
 
-// fits: a platform that is wanted without a variant takes every variant.
-func fits(want, have registry.Platform) bool {
-	child := registry.Descriptor{Platform: &have}
-	return len(registry.SelectChildren([]registry.Descriptor{child}, []registry.Platform{want})) > 0
-}
-
 // lacking are the wanted platforms that an image has not.
-func lacking(have []string, wanted []registry.Platform) (missing []string) {
-	if len(have) == 0 {
-		return nil // it is no image: all hosts take the same
-	}
+func lacking(image *definition.Image, wanted []registry.Platform) (missing []string) {
 	for _, w := range wanted {
-		if !slices.ContainsFunc(have, func(text string) bool {
-			p, err := registry.ParsePlatform(text)
-			return err == nil && fits(w, p)
-		}) {
+		if !image.RunsOn(w) {
 			missing = append(missing, registry.PlatformString(w))
 		}
 	}

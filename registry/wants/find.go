@@ -22,7 +22,7 @@ import (
 // which item it is wanted.
 func (w *Wants) Find(ctx context.Context, src registry.Reader, opts registry.WalkOptions) (*registry.Graph, error) {
 	var err error
-	if opts.Platforms, err = parsePlatforms(w.Platforms); err != nil {
+	if opts.Platforms, err = registry.ParsePlatforms(w.Platforms); err != nil {
 		return nil, err
 	}
 	if w.Format == OfDefinition {
@@ -145,7 +145,7 @@ func (f *finder) name(ctx context.Context, n Pinned) error {
 	if err != nil {
 		return err
 	}
-	platforms, err := parsePlatforms(n.Platforms)
+	platforms, err := registry.ParsePlatforms(n.Platforms)
 	if err != nil {
 		return err
 	}

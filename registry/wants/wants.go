@@ -145,7 +145,7 @@ func (w *Wants) check() error {
 	if w.Site != "" && !isID(w.Site) {
 		return fmt.Errorf("site %.40q is not an id", w.Site)
 	}
-	if _, err := parsePlatforms(w.Platforms); err != nil {
+	if _, err := registry.ParsePlatforms(w.Platforms); err != nil {
 		return err
 	}
 	check := w.checkBundle
@@ -226,7 +226,7 @@ func (n *Pinned) check() error {
 	case !ascending(n.Platforms):
 		return errors.New("platforms are out of order or listed twice")
 	}
-	_, err = parsePlatforms(n.Platforms)
+	_, err = registry.ParsePlatforms(n.Platforms)
 	return err
 }
 
@@ -316,19 +316,8 @@ func (w *Wants) Have() func(digest.Digest) bool {
 
 // Selected are the platforms of the list, parsed; none choose everything.
 func (w *Wants) Selected() []registry.Platform {
-	list, _ := parsePlatforms(w.Platforms) // Parse has proven them, Find does
+	list, _ := registry.ParsePlatforms(w.Platforms) // Parse has proven them, Find does
 	return list
-}
-
-func parsePlatforms(texts []string) (list []registry.Platform, err error) {
-	for _, text := range texts {
-		p, err := registry.ParsePlatform(text)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, p)
-	}
-	return list, nil
 }
 
 // isID: 32 hexadecimal digits.

@@ -107,15 +107,8 @@ func (a *Appliance) openDefinitions(ctx context.Context) error {
 }
 
 // platforms are those of the site's hosts, as an administrator says it.
-func (a *Appliance) platforms(context.Context) (list []registry.Platform, err error) {
-	for _, text := range a.now().Definitions.Platforms {
-		p, err := registry.ParsePlatform(text)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, p)
-	}
-	return list, nil
+func (a *Appliance) platforms(context.Context) ([]registry.Platform, error) {
+	return registry.ParsePlatforms(a.now().Definitions.Platforms)
 }
 
 func (a *Appliance) openJobs(ctx context.Context) (err error) {

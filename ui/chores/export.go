@@ -103,12 +103,8 @@ func (a *ExportArgs) options(ctx context.Context, s *store.Store, r *jobs.Run) (
 			return o, fmt.Errorf("%w: expires %q: %w", registry.ErrInvalid, a.Expires, err)
 		}
 	}
-	for _, text := range a.Platforms {
-		p, err := registry.ParsePlatform(text)
-		if err != nil {
-			return o, err
-		}
-		o.Platforms = append(o.Platforms, p)
+	if o.Platforms, err = registry.ParsePlatforms(a.Platforms); err != nil {
+		return o, err
 	}
 	if a.Sign {
 		key, err := s.SiteKey(ctx)

@@ -142,13 +142,9 @@ func (s *Definitions) check(ctx context.Context, d *definition.Definition, artif
 			return nil, err
 		}
 	}
-	platforms := make([]registry.Platform, 0, len(asked))
-	for _, text := range asked {
-		p, err := registry.ParsePlatform(text)
-		if err != nil {
-			return nil, err
-		}
-		platforms = append(platforms, p)
+	platforms, err := registry.ParsePlatforms(asked)
+	if err != nil {
+		return nil, err
 	}
 	return closure.Check(ctx, s.store, d, closure.Options{Platforms: platforms, Deep: opts.Deep, Artifact: artifact})
 }
