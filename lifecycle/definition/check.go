@@ -36,8 +36,6 @@ const (
 var (
 	layerTypes = []profile.LayerType{profile.OS, profile.Kubernetes, profile.Network, profile.Storage, profile.Addon}
 	policies   = []string{"inPlace", "drain", "reboot"}
-	// sures are in their order, the surest first.
-	sures = []find.Sure{find.Certain, find.Declared, find.Likely, find.Doubtful}
 )
 
 // checker keeps the first thing that is wrong.
@@ -229,12 +227,12 @@ func (c *checker) image(at string, m *Image) {
 	}
 	c.want(root, at+".manifests", "%s, which is the image, is not among them", m.Digest)
 	c.want(len(m.Why) > 0, at+".why", "there is no reason why the image is there")
-	best := len(sures)
+	best := len(find.Sures)
 	for i := range m.Why {
 		c.reason(fmt.Sprintf("%s.why[%d]", at, i), &m.Why[i])
-		best = min(best, slices.Index(sures, m.Why[i].Sure))
+		best = min(best, m.Why[i].Sure.Rank())
 	}
-	c.want(best < 0 || best == len(sures) || m.Sure == sures[best], at+".sure", "%.80q is not the best of its reasons", m.Sure)
+	c.want(best < 0 || best == len(find.Sures) || m.Sure == find.Sures[best], at+".sure", "%.80q is not the best of its reasons", m.Sure)
 }
 
 func (c *checker) manifest(at string, m *Manifest) {
@@ -260,7 +258,7 @@ func (c *checker) reason(at string, r *Reason) {
 	c.want(c.layers[r.Layer], at+".layer", "there is no layer %.80q", r.Layer)
 	c.want(r.Rule != "", at+".rule", "it is empty")
 	c.want(r.Line >= 0, at+".line", "%d", r.Line)
-	c.want(slices.Contains(sures, r.Sure), at+".sure", "%.80q, want one of %q", r.Sure, sures)
+	c.want(r.Sure.Rank() >= 0, at+".sure", "%.80q, want one of %q", r.Sure, find.Sures)
 }
 
 // isTitle: a name that can be shown on one line, and listed.

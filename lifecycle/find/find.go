@@ -28,8 +28,11 @@ const (
 	Doubtful Sure = "doubtful" // text that looks like an image, in an argument or a variable
 )
 
-// rank is a Sure's place, most sure first.
-func (s Sure) rank() int { return slices.Index([]Sure{Certain, Declared, Likely, Doubtful}, s) }
+// Sures are all of them in their order, most sure first.
+var Sures = []Sure{Certain, Declared, Likely, Doubtful}
+
+// Rank is a Sure's place among Sures; -1 when it is none.
+func (s Sure) Rank() int { return slices.Index(Sures, s) }
 
 // The rules, as Find.Rule names them.
 const (
@@ -140,7 +143,7 @@ func (f finder) add(image, field, rule string, sure Sure) {
 		rule = ruleConfig
 	}
 	at := spot{field, image}
-	if old, ok := f.found[at]; ok && old.Sure.rank() <= sure.rank() || sure == Doubtful && len(f.found) >= maxDoubtful {
+	if old, ok := f.found[at]; ok && old.Sure.Rank() <= sure.Rank() || sure == Doubtful && len(f.found) >= maxDoubtful {
 		return
 	}
 	f.found[at] = Find{

@@ -33,7 +33,7 @@ type candidate struct {
 func (c *candidate) sure() find.Sure {
 	best := find.Doubtful
 	for _, r := range c.reasons {
-		if rank(r.Sure) < rank(best) {
+		if r.Sure.Rank() < best.Rank() {
 			best = r.Sure
 		}
 	}
@@ -51,10 +51,6 @@ func nameOf(ref registry.Ref) string {
 		ref.Digest = ""
 	}
 	return ref.String()
-}
-
-func rank(s find.Sure) int {
-	return slices.Index([]find.Sure{find.Certain, find.Declared, find.Likely, find.Doubtful}, s)
 }
 
 // note adds a place where an image was found. The first of several renderings that
@@ -146,7 +142,7 @@ func ignored(l *profile.Layer) (func(registry.Ref) (string, bool), error) {
 }
 
 func compareReasons(a, b definition.Reason) int {
-	return cmp.Or(cmp.Compare(rank(a.Sure), rank(b.Sure)), strings.Compare(a.Layer, b.Layer), strings.Compare(a.Chart, b.Chart),
+	return cmp.Or(cmp.Compare(a.Sure.Rank(), b.Sure.Rank()), strings.Compare(a.Layer, b.Layer), strings.Compare(a.Chart, b.Chart),
 		strings.Compare(a.Set, b.Set), strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), strings.Compare(a.Object, b.Object),
 		strings.Compare(a.Field, b.Field), strings.Compare(a.Rule, b.Rule))
 }
