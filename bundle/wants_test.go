@@ -1,7 +1,6 @@
 package bundle_test
 
 import (
-	"cmp"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -92,30 +91,16 @@ func indexOf(t *testing.T, f *registrytest.Fixture) map[string]any {
 
 func imageOf(f *registrytest.Fixture, name string, platforms []string, ref registry.Ref, g *registry.Graph) definition.Image {
 	i := definition.Image{Name: name, Platforms: platforms, Sure: find.Declared, Why: []definition.Reason{{Layer: "app", Rule: "profile", Sure: find.Declared}}}
-	tags, of := map[digest.Digest]string{}, map[digest.Digest]string{}
+	of := map[digest.Digest]string{}
 	for arch, m := range f.Images {
 		of[m.Digest] = "linux/" + strings.TrimPrefix(arch, "tool ")
 	}
 	for _, n := range g.Names {
 		if n.Ref == ref {
 			i.Digest = n.Descriptor.Digest
-		} else {
-			tags[n.Descriptor.Digest] = n.Ref.Tag
 		}
 	}
-	for _, n := range g.Manifests {
-		m := definition.Manifest{Digest: n.Descriptor.Digest, MediaType: n.Descriptor.MediaType, Size: n.Descriptor.Size, Platform: of[n.Descriptor.Digest], Tag: tags[n.Descriptor.Digest]}
-		if n.Manifest.Subject != nil {
-			m.Subject = n.Manifest.Subject.Digest
-		}
-		for _, b := range n.Manifest.Blobs {
-			if !slices.Contains(m.Blobs, definition.Blob{Digest: b.Digest, Size: b.Size}) {
-				m.Blobs = append(m.Blobs, definition.Blob{Digest: b.Digest, Size: b.Size})
-			}
-		}
-		i.Manifests = append(i.Manifests, m)
-	}
-	slices.SortFunc(i.Manifests, func(a, b definition.Manifest) int { return cmp.Compare(a.Digest, b.Digest) })
+	i.Manifests = definition.ManifestsOf(g, of)
 	return i
 }
 

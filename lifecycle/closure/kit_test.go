@@ -2,11 +2,9 @@ package closure_test
 
 import (
 	"bytes"
-	"cmp"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -81,27 +79,12 @@ func (k *kit) image(name string, of map[digest.Digest]string, platforms ...strin
 	g, err := registry.Walk(k.t.Context(), k.up, []registry.Ref{ref}, registry.WalkOptions{})
 	k.must(err)
 	i := definition.Image{Name: name, Platforms: platforms, Sure: find.Declared, Why: []definition.Reason{{Layer: "app", Rule: "profile", Sure: find.Declared}}}
-	tags := map[digest.Digest]string{}
 	for _, n := range g.Names {
 		if n.Ref == ref {
 			i.Digest = n.Descriptor.Digest
-		} else {
-			tags[n.Descriptor.Digest] = n.Ref.Tag
 		}
 	}
-	for _, n := range g.Manifests {
-		m := definition.Manifest{Digest: n.Descriptor.Digest, MediaType: n.Descriptor.MediaType, Size: n.Descriptor.Size, Platform: of[n.Descriptor.Digest], Tag: tags[n.Descriptor.Digest]}
-		if n.Manifest.Subject != nil {
-			m.Subject = n.Manifest.Subject.Digest
-		}
-		for _, b := range n.Manifest.Blobs {
-			if !slices.Contains(m.Blobs, definition.Blob{Digest: b.Digest, Size: b.Size}) {
-				m.Blobs = append(m.Blobs, definition.Blob{Digest: b.Digest, Size: b.Size})
-			}
-		}
-		i.Manifests = append(i.Manifests, m)
-	}
-	slices.SortFunc(i.Manifests, func(a, b definition.Manifest) int { return cmp.Compare(a.Digest, b.Digest) })
+	i.Manifests = definition.ManifestsOf(g, of)
 	return i
 }
 

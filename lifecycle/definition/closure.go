@@ -1,6 +1,7 @@
 package definition
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -149,6 +150,34 @@ func (m *Image) entries(platforms []registry.Platform) iter.Seq[Entry] {
 			}
 		}
 	}
+}
+
+// ManifestsOf writes down what the graph of one image reaches, and whose hosts need
+// which manifest; what is not in platform everybody needs.
+func ManifestsOf(g *registry.Graph, platform map[digest.Digest]string) (list []Manifest) {
+	tags := map[digest.Digest]string{}
+	for _, n := range g.Names {
+		if registry.IsSignatureTag(n.Ref.Tag) {
+			tags[n.Descriptor.Digest] = n.Ref.Tag
+		}
+	}
+	for _, n := range g.Manifests {
+		m := Manifest{
+			Digest: n.Descriptor.Digest, MediaType: n.Descriptor.MediaType, Size: n.Descriptor.Size,
+			Platform: platform[n.Descriptor.Digest], Tag: tags[n.Descriptor.Digest],
+		}
+		if n.Manifest.Subject != nil {
+			m.Subject = n.Manifest.Subject.Digest
+		}
+		for _, blob := range n.Manifest.Blobs {
+			if !slices.ContainsFunc(m.Blobs, func(o Blob) bool { return o.Digest == blob.Digest }) {
+				m.Blobs = append(m.Blobs, Blob{Digest: blob.Digest, Size: blob.Size})
+			}
+		}
+		list = append(list, m)
+	}
+	slices.SortFunc(list, func(a, b Manifest) int { return cmp.Compare(a.Digest, b.Digest) })
+	return list
 }
 
 // For reports whether hosts of one of the platforms need the manifest; without any,

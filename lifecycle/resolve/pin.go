@@ -121,7 +121,7 @@ func (b *builder) pin(ctx context.Context, name string, c *candidate, locked dig
 		return nil, errors.Join(err, fmt.Errorf("%w: %s is not there for %s (it is for %s): take another image, or limit the platforms of the layer",
 			registry.ErrNotFound, name, strings.Join(missing, ", "), strings.Join(has, ", ")))
 	}
-	image.Manifests = manifestsOf(g, of)
+	image.Manifests = definition.ManifestsOf(g, of)
 	return image, nil
 }
 
@@ -133,33 +133,6 @@ func rootOf(g *registry.Graph, ref registry.Ref) digest.Digest {
 		}
 	}
 	return ""
-}
-
-// manifestsOf writes down what a graph reaches.
-func manifestsOf(g *registry.Graph, of map[digest.Digest]string) (list []definition.Manifest) {
-	tags := map[digest.Digest]string{}
-	for _, n := range g.Names {
-		if registry.IsSignatureTag(n.Ref.Tag) {
-			tags[n.Descriptor.Digest] = n.Ref.Tag
-		}
-	}
-	for _, n := range g.Manifests {
-		m := definition.Manifest{
-			Digest: n.Descriptor.Digest, MediaType: n.Descriptor.MediaType, Size: n.Descriptor.Size,
-			Platform: of[n.Descriptor.Digest], Tag: tags[n.Descriptor.Digest],
-		}
-		if n.Manifest.Subject != nil {
-			m.Subject = n.Manifest.Subject.Digest
-		}
-		for _, blob := range n.Manifest.Blobs {
-			if !slices.ContainsFunc(m.Blobs, func(o definition.Blob) bool { return o.Digest == blob.Digest }) {
-				m.Blobs = append(m.Blobs, definition.Blob{Digest: blob.Digest, Size: blob.Size})
-			}
-		}
-		list = append(list, m)
-	}
-	slices.SortFunc(list, func(a, b definition.Manifest) int { return cmp.Compare(a.Digest, b.Digest) })
-	return list
 }
 
 // lockedDigests are what names stood for in the definition before.
