@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/landfall-dev/landfall/internal/resident"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/ui"
 	"github.com/landfall-dev/landfall/ui/api"
@@ -163,7 +164,7 @@ func (a *Appliance) serveManager(keeping context.Context, kept *sync.WaitGroup) 
 	kept.Go(func() { n.Reload(keeping, a.reload) })
 	n.Status("serving %s", a.config.Data)
 	n.Ready()
-	if err := service.GiveBack(); err != nil {
+	if err := resident.GiveBackProgram(); err != nil {
 		a.log.Warn("pages that only starting needed stay in memory", "error", err)
 	}
 	return n, n.Close

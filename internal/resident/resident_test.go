@@ -1,4 +1,4 @@
-package service
+package resident
 
 import (
 	"bytes"
@@ -25,9 +25,9 @@ func residentFile(t *testing.T) int {
 }
 
 // What was given back is gone from memory, and the program goes on.
-func TestGiveBack(t *testing.T) { // not in parallel: others would bring pages back
+func TestGiveBackProgram(t *testing.T) { // not in parallel: others would bring pages back
 	before := residentFile(t)
-	if err := GiveBack(); err != nil {
+	if err := GiveBackProgram(); err != nil {
 		t.Fatal(err)
 	}
 	if after := residentFile(t); after >= before {

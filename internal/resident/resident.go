@@ -1,4 +1,6 @@
-package service
+// Package resident keeps what a process has in memory small. It knows of the process
+// alone; when something is done is for who calls it.
+package resident
 
 import (
 	"bufio"
@@ -12,12 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// GiveBack lets go of the pages of the program's own file, code and constants, that
+// GiveBackProgram lets go of the pages of the program's own file, code and constants, that
 // this process has mapped: most of them only starting needed, and those that are
 // needed again come back from the page cache or the file. Only mappings of which no
 // page differs from the file are touched, so that nothing is lost (madvise(2),
 // MADV_DONTNEED).
-func GiveBack() error {
+func GiveBackProgram() error {
 	own, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return err
