@@ -58,6 +58,7 @@ type Result struct {
 
 // Build resolves a profile. All that is wrong is in one error, each with its place.
 func Build(ctx context.Context, p *profile.Profile, opts Options) (*Result, error) {
+	opts.Registry = &remembering{Reader: opts.Registry, known: map[registry.Ref]remembered{}}
 	b := &builder{
 		profile: p, opts: opts,
 		parts:      map[digest.Digest]definition.Opened{},

@@ -2,8 +2,10 @@ package resolve_test
 
 import (
 	"bytes"
+	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/landfall-dev/landfall/lifecycle/definition"
@@ -310,6 +312,41 @@ spec: {containers: [{name: a, image: site-registry.invalid/a:1}]}`,
 			k.files(header + c.profile)
 			k.fails(c.is, nil, c.texts...)
 		})
+	}
+}
+
+// counting counts how often each manifest is asked for.
+type counting struct {
+	registry.Reader
+	mu    sync.Mutex
+	asked map[string]int
+}
+
+func (c *counting) Manifest(ctx context.Context, ref registry.Ref) (registry.Descriptor, []byte, error) {
+	d, content, err := c.Reader.Manifest(ctx, ref)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		c.asked[ref.Repository+"@"+d.Digest.String()]++
+	}
+	return d, content, err
+}
+
+// A registry is asked once for each manifest, also where the platforms have to be found
+// out first.
+func TestAskedOnce(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.files(header + `  layers: [{name: app, images: ["registry.example/team/app:v1"]}]`)
+	c := &counting{Reader: k, asked: map[string]int{}}
+	k.mustBuild(func(o *resolve.Options) { o.Registry = c })
+	if len(c.asked) != 5 {
+		t.Errorf("%d manifests were asked for", len(c.asked))
+	}
+	for m, n := range c.asked {
+		if n != 1 {
+			t.Errorf("%s was asked for %d times", m, n)
+		}
 	}
 }
 
