@@ -60,7 +60,7 @@ var owners = map[string][]string{
 	"github.com/pressly/goose":               {"internal/sqldb"},
 	"go.opentelemetry.io/":                   {"ui/observe"},
 	"modernc.org/":                           {"internal/sqldb"},
-	"go.yaml.in/yaml/v3":                     {"bundle", "internal/strictyaml", "lifecycle/convert", "lifecycle/nodeconfig", "lifecycle/object", "registry/chartrepo"},
+	"go.yaml.in/yaml/v3":                     {"bundle", "internal/schematest", "internal/strictyaml", "lifecycle/convert", "lifecycle/nodeconfig", "lifecycle/object", "registry/chartrepo"},
 	"github.com/Masterminds/semver":          {"internal/version"},
 }
 

@@ -8,53 +8,17 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"go.yaml.in/yaml/v3"
-
+	"github.com/landfall-dev/landfall/internal/schematest"
 	"github.com/landfall-dev/landfall/lifecycle/profile"
 	"github.com/landfall-dev/landfall/lifecycle/variable"
 )
 
-func compiled(t *testing.T) *jsonschema.Schema {
-	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(profile.Schema()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("profile.schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("profile.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func validates(t *testing.T, s *jsonschema.Schema, content string) error {
-	t.Helper()
-	var v any
-	if err := yaml.Unmarshal([]byte(content), &v); err != nil {
-		return err
-	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.Validate(value)
-}
-
 // The schema takes what the parser takes, and refuses what it can.
 func TestSchema(t *testing.T) {
 	t.Parallel()
-	s := compiled(t)
+	s := schematest.Compile(t, profile.Schema())
 	for _, content := range []string{smallest, base, example(t)} {
-		if err := validates(t, s, content); err != nil {
+		if err := schematest.Validate(t, s, content); err != nil {
 			t.Errorf("%v", err)
 		}
 	}
@@ -67,7 +31,7 @@ func TestSchema(t *testing.T) {
 		layers("edge", "{name: app, images: [a], upgrade: {policy: now}}"), smallest + "  platforms: [amd64]\n", smallest + "  variables: [{name: v, type: text}]\n",
 		smallest + "  variables: [{name: v, default: null}]\n", layers("edge", "{name: app, images: [a], ignore: [{image: 'a.io/**'}]}"),
 	} {
-		if validates(t, s, content) == nil {
+		if schematest.Validate(t, s, content) == nil {
 			t.Errorf("the schema takes %s", content)
 		}
 		if _, err := profile.Parse("p.yaml", []byte(content)); err == nil {
@@ -79,7 +43,7 @@ func TestSchema(t *testing.T) {
 // The schema and the parser know the same fields everywhere, and the same formats.
 func TestSchemaFields(t *testing.T) {
 	t.Parallel()
-	s := compiled(t)
+	s := schematest.Compile(t, profile.Schema())
 	var doc map[string]any
 	if err := json.Unmarshal(profile.Schema(), &doc); err != nil {
 		t.Fatal(err)
@@ -113,7 +77,7 @@ func TestSchemaFields(t *testing.T) {
 		layer("images: [a], ignore: [{image: 'a.io/b', reason: c, nonsense: 1}]"):               def("ignore"),
 	} {
 		_, err := profile.Parse("p.yaml", []byte(content))
-		if err == nil || validates(t, s, content) == nil {
+		if err == nil || schematest.Validate(t, s, content) == nil {
 			t.Errorf("%s was taken", content)
 			continue
 		}

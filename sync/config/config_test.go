@@ -1,7 +1,6 @@
 package config_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -11,9 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"go.yaml.in/yaml/v3"
-
+	"github.com/landfall-dev/landfall/internal/schematest"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/registry/trust"
 	"github.com/landfall-dev/landfall/sync/config"
@@ -282,46 +279,12 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-func schema(t *testing.T) *jsonschema.Schema {
-	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(config.Schema))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("mirror.schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("mirror.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func validates(t *testing.T, s *jsonschema.Schema, content string) error {
-	t.Helper()
-	var v any
-	if err := yaml.Unmarshal([]byte(content), &v); err != nil {
-		return err
-	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.Validate(value)
-}
-
 // The schema takes what the parser takes, and knows the same fields everywhere.
 func TestSchema(t *testing.T) {
 	t.Parallel()
-	s := schema(t)
+	s := schematest.Compile(t, config.Schema)
 	for _, content := range []string{smallest, full} {
-		if err := validates(t, s, content); err != nil {
+		if err := schematest.Validate(t, s, content); err != nil {
 			t.Errorf("%v", err)
 		}
 	}
@@ -362,7 +325,7 @@ func TestSchema(t *testing.T) {
 		host("limits: {nonsense: 1}"):        at("registry", "limits"),
 	} {
 		_, err := parse(t, dir, content)
-		if err == nil || validates(t, s, content) == nil {
+		if err == nil || schematest.Validate(t, s, content) == nil {
 			t.Errorf("%s was taken", content)
 			continue
 		}
