@@ -104,9 +104,14 @@ func readAtMost(path string, most int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, most+1))
+	return allAtMost(path, f, most)
+}
+
+// allAtMost reads all of something, of at most so many bytes.
+func allAtMost(name string, r io.Reader, most int64) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err == nil && int64(len(content)) > most {
-		err = fmt.Errorf("%s: %w: larger than %d bytes", path, registry.ErrInvalid, most)
+		err = fmt.Errorf("%s: %w: larger than %d bytes", name, registry.ErrInvalid, most)
 	}
 	return content, err
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -118,7 +117,7 @@ func (in *valueInput) patch(d *valuesOf, pairs []string, stdin io.Reader) (p sit
 
 // readValues reads --from-file.
 func (in *valueInput) readValues(into map[string]any) error {
-	content, err := readBounded(in.from)
+	content, err := readAtMost(in.from, maxValueFile)
 	if err != nil {
 		return err
 	}
@@ -136,27 +135,14 @@ func (in *valueInput) readValues(into map[string]any) error {
 	return nil
 }
 
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxValueFile+1))
-	if err == nil && len(content) > maxValueFile {
-		err = fmt.Errorf("%s: %w: larger than %d bytes", path, registry.ErrInvalid, maxValueFile)
-	}
-	return content, err
-}
-
 // readValueFile is one value, without the end of its line.
 func readValueFile(file string, stdin io.Reader) (string, error) {
 	var content []byte
 	var err error
 	if file == "-" {
-		content, err = io.ReadAll(io.LimitReader(stdin, maxValueFile))
+		content, err = allAtMost("standard input", stdin, maxValueFile)
 	} else {
-		content, err = readBounded(file)
+		content, err = readAtMost(file, maxValueFile)
 	}
 	text := strings.TrimSuffix(string(content), "\n")
 	return strings.TrimSuffix(text, "\r"), err
