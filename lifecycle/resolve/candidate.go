@@ -40,6 +40,14 @@ func (c *candidate) sure() find.Sure {
 	return best
 }
 
+// at is the image by the digest that it was found with, or that a lock has; by its tag
+// without either.
+func (c *candidate) at(locked digest.Digest) registry.Ref {
+	ref := c.ref
+	ref.Digest = cmp.Or(ref.Digest, locked)
+	return ref
+}
+
 // onlyDeclared reports whether nothing that was rendered uses it.
 func (c *candidate) onlyDeclared() bool {
 	return !slices.ContainsFunc(c.reasons, func(r definition.Reason) bool { return r.Rule != ruleProfile })

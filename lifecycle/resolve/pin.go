@@ -46,6 +46,7 @@ func (b *builder) pinAll(ctx context.Context) error {
 			asking = remote.Briefly(ctx) // it may name a host that is none
 		}
 		image, err := b.pin(asking, name, c, locked[name], platforms)
+		none := err != nil && c.sure() == find.Doubtful && !b.isThere(asking, c.at(locked[name]))
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
@@ -53,7 +54,7 @@ func (b *builder) pinAll(ctx context.Context) error {
 			b.definition.Images = append(b.definition.Images, *image)
 		case ctx.Err() != nil:
 			return err
-		case c.sure() == find.Doubtful:
+		case none:
 			b.unconfirmed(name, c, err)
 		default:
 			errs = append(errs, fmt.Errorf("%w; %s", err, wantedBy(c)))
@@ -85,15 +86,19 @@ func (b *builder) unconfirmed(name string, c *candidate, err error) {
 	b.leave(name, why, c.reasons[0])
 }
 
+// isThere reports whether a registry has what an image's name stands for: then it is
+// one, whatever else is wrong with it.
+func (b *builder) isThere(ctx context.Context, ref registry.Ref) bool {
+	_, _, err := b.opts.Registry.Manifest(ctx, ref)
+	return err == nil
+}
+
 // pin asks what a name stands for, and all that this reaches.
 func (b *builder) pin(ctx context.Context, name string, c *candidate, locked digest.Digest, platforms []registry.Platform) (*definition.Image, error) {
 	if len(c.digests) > 1 {
 		return nil, fmt.Errorf("%w: %s is wanted with different digests (%s, %s): a tag stands for one at a site", registry.ErrInvalid, name, c.digests[0], c.digests[1])
 	}
-	ref := c.ref
-	if ref.Digest == "" {
-		ref.Digest = locked
-	}
+	ref := c.at(locked)
 	wanted := wantedPlatforms(c, platforms)
 	if len(wanted) == 0 && len(platforms) > 0 {
 		return nil, fmt.Errorf("%w: %s: its layers are for none of the definition's platforms (%s): change the layer's platforms", registry.ErrInvalid, name, strings.Join(platformTexts(platforms), ", "))

@@ -34,9 +34,7 @@ func (b *builder) platforms(ctx context.Context, names []string, locked map[stri
 		if !c.all || c.sure() == find.Doubtful {
 			return nil
 		}
-		ref := c.ref
-		ref.Digest = cmp.Or(ref.Digest, locked[name])
-		list, err := b.offered(ctx, ref)
+		list, err := b.offered(ctx, c.at(locked[name]))
 		if err != nil && ctx.Err() != nil {
 			return err
 		}

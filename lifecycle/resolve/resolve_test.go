@@ -273,6 +273,14 @@ func TestBad(t *testing.T) {
 		"a platform that an image lacks": {`  platforms: [linux/amd64, linux/s390x]
   layers: [{name: web, images: ["registry.example/team/app:v1"]}]`,
 			registry.ErrNotFound, []string{"registry.example/team/app:v1 is not there for linux/s390x (it is for linux/amd64, linux/arm64)", "profile.yaml:6", "limit the platforms of the layer"}},
+		"a platform that an image in an argument lacks": {`  platforms: [linux/amd64, linux/riscv64]
+  layers: [{name: web, manifests: [pod.yaml]}]
+-- pod.yaml --
+apiVersion: v1
+kind: Pod
+metadata: {name: a}
+spec: {containers: [{name: a, image: "registry.example/both:1", args: ["--image=registry.example/odd:1"]}]}`,
+			registry.ErrNotFound, []string{"registry.example/odd:1 is not there for linux/amd64 (it is for linux/riscv64)", "pod.yaml:4", "limit the platforms of the layer"}},
 		"no platform in common": {`  layers: [{name: web, images: ["registry.example/team/app:v1", "registry.example/odd:1"]}]`,
 			registry.ErrInvalid, []string{"no platform is one that all images have (they have linux/amd64, linux/arm64, linux/riscv64)"}},
 		"two layers that fight": {`  layers:
@@ -307,6 +315,7 @@ spec: {containers: [{name: a, image: site-registry.invalid/a:1}]}`,
 			t.Parallel()
 			k := newKit(t)
 			k.image("registry.example/odd:1", "riscv64")
+			k.image("registry.example/both:1", "amd64", "riscv64")
 			k.image("registry.example/side:2", "amd64", "arm64")
 			k.image("registry.example/web:1", "amd64", "arm64")
 			k.files(header + c.profile)
