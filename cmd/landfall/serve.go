@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -32,7 +33,15 @@ func newServe() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	flags := addConfigFlags(c)
+	role, asHost := addHostRole(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		switch *role {
+		case roleSite:
+		case roleHost:
+			return asHost.serve(c)
+		default:
+			return usageError{fmt.Errorf("--role %q: want site or host", *role)}
+		}
 		e, err := flags.load(c)
 		if err != nil {
 			return err

@@ -17,6 +17,7 @@ import (
 // the fields.
 type Credentials struct {
 	Username     string // with a password
+	Password     string // itself, where it is in memory only
 	PasswordFile string // its first line
 	PasswordEnv  string // the name of an environment variable
 	TokenFile    string // a registry token (RFC 6750), its first line
@@ -28,6 +29,8 @@ type Credentials struct {
 // Resolve implements authn.Keychain.
 func (c Credentials) Resolve(of authn.Resource) (authn.Authenticator, error) {
 	switch {
+	case c.Username != "" && c.Password != "":
+		return authn.FromConfig(authn.AuthConfig{Username: c.Username, Password: c.Password}), nil
 	case c.Username != "":
 		password, err := secret("password", c.PasswordFile, c.PasswordEnv)
 		return authn.FromConfig(authn.AuthConfig{Username: c.Username, Password: password}), err

@@ -1,0 +1,131 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"time"
+
+	"github.com/landfall-dev/landfall/lifecycle/host"
+	"github.com/landfall-dev/landfall/registry"
+)
+
+// Where etcd is on a control plane of kubeadm's.
+const (
+	etcdFolder    = "/var/lib/etcd"
+	etcdMember    = etcdFolder + "/member"
+	etcdRestored  = "/var/lib/landfall-etcd-restored"
+	etcdBefore    = "/var/lib/landfall-etcd-before-restore"
+	manifests     = kubernetesFolder + "/manifests"
+	manifestsAway = kubernetesFolder + "/landfall-manifests"
+	podsEndWithin = 5 * time.Minute
+)
+
+var statePods = []string{"kube-apiserver.yaml", "etcd.yaml"}
+
+// restore puts a snapshot in place of etcd's state. What was there stays beside it,
+// until the next restore. It is done from its beginning when it was interrupted: a state
+// that was restored already is restored again.
+func (t *task) restore(ctx context.Context, r *host.Restore) error {
+	path, err := t.snapshotPath(r.Name)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("snapshot %s: %w: %w", r.Name, registry.ErrNotFound, err)
+	}
+	if program, _ := t.findProgram("etcdutl"); program == "" {
+		return fmt.Errorf("etcdutl: %w: a snapshot cannot be restored without it: let a provider of the definition bring it", registry.ErrNotFound)
+	}
+	t.kubeadm.Lock()
+	defer t.kubeadm.Unlock()
+	if err := t.tree.remove(etcdRestored); err != nil {
+		return err
+	}
+	t.say("making etcd's state of the snapshot")
+	peer := "https://" + net.JoinHostPort(r.Address, "2380")
+	if _, err := t.program(ctx, "etcdutl", "snapshot", "restore", path, "--name", r.Node, "--initial-cluster", r.Node+"="+peer,
+		"--initial-advertise-peer-urls", peer, "--data-dir", t.tree.outside(etcdRestored)); err != nil {
+		return err
+	}
+	if err := t.movePods(manifests, manifestsAway); err != nil {
+		return err
+	}
+	err = t.swapState(ctx)
+	return errors.Join(err, t.movePods(manifestsAway, manifests))
+}
+
+// movePods moves the manifests of static pods that work with etcd's state.
+func (t *task) movePods(from, to string) error {
+	if _, err := t.tree.mkdir(to, 0o700); err != nil {
+		return err
+	}
+	for _, name := range statePods {
+		err := t.tree.rename(from+"/"+name, to+"/"+name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// swapState waits until nobody works with the state, and puts the restored one in place.
+func (t *task) swapState(ctx context.Context) error {
+	t.say("waiting for etcd to end")
+	limited, cancel := context.WithTimeoutCause(ctx, podsEndWithin, fmt.Errorf("%w: etcd has not ended within %s", registry.ErrUnreachable, podsEndWithin))
+	defer cancel()
+	for t.etcdRuns(limited) {
+		select {
+		case <-time.After(time.Second):
+		case <-limited.Done():
+			return context.Cause(limited)
+		}
+	}
+	if err := t.tree.remove(etcdBefore); err != nil {
+		return err
+	}
+	if t.tree.exists(etcdMember) {
+		if _, err := t.tree.mkdir(etcdBefore, 0o700); err != nil {
+			return err
+		}
+		if err := t.moveFolder(etcdMember, etcdBefore+"/member"); err != nil {
+			return err
+		}
+	}
+	return t.moveFolder(etcdRestored+"/member", etcdMember)
+}
+
+// etcdRuns reports whether somebody answers at etcd's port.
+func (t *task) etcdRuns(ctx context.Context) bool {
+	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", "127.0.0.1:2379")
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}
+
+// moveFolder moves a folder, to another file system, too.
+func (t *task) moveFolder(from, to string) error {
+	if err := t.tree.rename(from, to); err == nil {
+		return nil
+	}
+	a, err := t.tree.local(from)
+	if err != nil {
+		return err
+	}
+	b, err := t.tree.local(to)
+	if err != nil {
+		return err
+	}
+	if err := t.tree.root.RemoveAll(b); err != nil {
+		return err
+	}
+	if err := os.CopyFS(t.tree.outside("/"+b), os.DirFS(t.tree.outside("/"+a))); err != nil {
+		return registry.DiskError(err)
+	}
+	return t.tree.root.RemoveAll(a)
+}
