@@ -3,6 +3,7 @@ package chart
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -99,7 +100,7 @@ func readFile(root *os.Root, dir, name string, left *budget) ([]byte, error) {
 // archiveOf makes a chart's archive of its files: the same for the same files.
 func archiveOf(name string, files map[string][]byte) ([]byte, error) {
 	var b bytes.Buffer
-	err := writeTar(&b, func(t *tar.Writer) error {
+	err := writeTar(&b, gzip.DefaultCompression, func(t *tar.Writer) error {
 		for _, file := range slices.Sorted(maps.Keys(files)) {
 			header := &tar.Header{Name: path.Join(name, file), Mode: 0o644, Size: int64(len(files[file])), ModTime: epoch, Format: tar.FormatPAX, Typeflag: tar.TypeReg}
 			if err := t.WriteHeader(header); err != nil {

@@ -3,6 +3,7 @@ package chart
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"iter"
@@ -40,7 +41,7 @@ func PackKustomization(dir string) (Packed, error) {
 		}
 	}
 	return packed(func(w io.Writer) error {
-		return writeTar(w, func(t *tar.Writer) error { return addOverlay(t, top, dir, outer) })
+		return writeTar(w, gzip.DefaultCompression, func(t *tar.Writer) error { return addOverlay(t, top, dir, outer) })
 	})
 }
 

@@ -171,6 +171,13 @@ func (c *checker) layer(at string, l *Layer) {
 		c.want(p.Target == "" || path.IsAbs(p.Target) && path.Clean(p.Target) == p.Target, at+".target", "%.200q is not an absolute path, without detours", p.Target)
 		c.want(p.Mode <= maxMode, at+".mode", "%#o is more than %#o", p.Mode, maxMode)
 	}
+	for i := range l.Providers {
+		p, at := &l.Providers[i], fmt.Sprintf("%s.providers[%d]", at, i)
+		c.want(namePattern.MatchString(p.Name), at+".name", "%.80q is not a name of a provider", p.Name)
+		c.want(p.Version == "" || isTitle(p.Version), at+".version", "%.80q is longer than %d bytes, or not one line of text", p.Version, maxTitle)
+		c.platforms(at+".platforms", p.Platforms)
+		c.part(at, p.Part(), TypeProvider)
+	}
 	for i, name := range l.Images {
 		c.imageName(fmt.Sprintf("%s.images[%d]", at, i), name)
 	}

@@ -88,6 +88,9 @@ func (d *Definition) placedParts() (parts []placedPart) {
 		for _, p := range l.Files {
 			parts = append(parts, placedPart{p, l.Name, KindFile})
 		}
+		for i := range l.Providers {
+			parts = append(parts, placedPart{l.Providers[i].Part(), l.Name, KindProvider})
+		}
 	}
 	return parts
 }
@@ -98,6 +101,7 @@ const (
 	KindChart    = "chart"
 	KindManifest = "manifest"
 	KindFile     = "file"
+	KindProvider = "provider"
 )
 
 // Entry is one digest of the closure, in the repository that has to have it.

@@ -32,6 +32,7 @@ const (
 	TypeKustomize = "application/vnd.landfall.definition.kustomize.v1alpha1.tar+gzip" // the folder as it is
 	TypeFile      = "application/vnd.landfall.definition.file.v1alpha1"
 	TypeFolder    = "application/vnd.landfall.definition.folder.v1alpha1.tar+gzip"
+	TypeProvider  = "application/vnd.landfall.definition.provider.v1alpha1.tar+gzip"
 	TypeChart     = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 )
 
@@ -78,6 +79,7 @@ type Layer struct {
 	Charts    []Chart           `json:"charts,omitempty"`
 	Manifests []Part            `json:"manifests,omitempty"`
 	Files     []Part            `json:"files,omitempty"`
+	Providers []Provider        `json:"providers,omitempty"`
 	Images    []string          `json:"images,omitempty"` // that it declares, normalized
 }
 
@@ -95,6 +97,22 @@ type Part struct {
 	Size      int64         `json:"size"`
 	Target    string        `json:"target,omitempty"` // of a file, on the host
 	Mode      uint32        `json:"mode,omitempty"`   // of a file, permission bits
+}
+
+// Provider is what a host needs besides images: programs, plugins, units. It is a folder
+// whose paths are those on the host.
+type Provider struct {
+	Name      string        `json:"name"` // a DNS label; those of one name are versions of the same
+	Version   string        `json:"version,omitempty"`
+	Platforms []string      `json:"platforms,omitempty"` // whose hosts it is for; none: all
+	Path      string        `json:"path"`                // as the profile says it
+	Digest    digest.Digest `json:"digest"`              // of the folder's tar+gzip, of TypeProvider
+	Size      int64         `json:"size"`
+}
+
+// Part is the provider as a blob that the artifact carries.
+func (p *Provider) Part() Part {
+	return Part{Path: p.Path, MediaType: TypeProvider, Digest: p.Digest, Size: p.Size}
 }
 
 // Chart is a chart with its values, placeholders left in.

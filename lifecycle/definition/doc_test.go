@@ -26,13 +26,13 @@ func TestSpecification(t *testing.T) {
 	}
 	for _, text := range []string{
 		definition.APIVersion, definition.Kind, definition.ArtifactType, definition.TypeDocument, definition.TypeSignature, definition.TypeChart,
-		definition.TypeManifest, definition.TypeKustomize, definition.TypeFile, definition.TypeFolder, d.Images[0].Why[0].String(), d.Images[0].Why[1].String(),
+		definition.TypeManifest, definition.TypeKustomize, definition.TypeFile, definition.TypeFolder, definition.TypeProvider, d.Images[0].Why[0].String(), d.Images[0].Why[1].String(),
 	} {
 		if !strings.Contains(doc, text) {
 			t.Errorf("it is without %q", text)
 		}
 	}
-	for _, v := range []any{definition.Definition{}, definition.Layer{}, definition.Upgrade{}, definition.Part{}, definition.Chart{}, definition.ValueSet{},
+	for _, v := range []any{definition.Definition{}, definition.Layer{}, definition.Upgrade{}, definition.Part{}, definition.Provider{}, definition.Chart{}, definition.ValueSet{},
 		definition.Image{}, definition.Manifest{}, definition.Blob{}, definition.Reason{}, definition.Left{}, definition.Kubernetes{}, definition.Difference{}, definition.ImageChange{}, definition.Change{}} {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")

@@ -131,6 +131,7 @@ func (d *document) layerParts(n *node, include **inclusion) []part {
 		d.each("manifests", func(f strictyaml.Field) { l.Manifests = append(l.Manifests, d.manifest(f)) }),
 		d.each("images", func(f strictyaml.Field) { d.image(f, l) }),
 		d.each("files", func(f strictyaml.Field) { l.Files = append(l.Files, d.fileOf(f)) }),
+		d.each("providers", func(f strictyaml.Field) { l.Providers = append(l.Providers, d.provider(f)) }),
 		d.each("imageRules", func(f strictyaml.Field) { l.ImageRules = append(l.ImageRules, d.imageRule(f)) }),
 		d.each("ignore", func(f strictyaml.Field) { l.Ignore = append(l.Ignore, d.ignore(f)) }),
 		{"upgrade", func(f strictyaml.Field) {
@@ -144,7 +145,7 @@ func (d *document) layerParts(n *node, include **inclusion) []part {
 // checkLayer is what fields of a layer say of each other.
 func (d *document) checkLayer(f strictyaml.Field, fields map[string]strictyaml.Field, n *node) {
 	has := func(name string) bool { _, ok := fields[name]; return ok }
-	content := []string{"kubernetes", "chart", "charts", "manifests", "images", "files"}
+	content := []string{"kubernetes", "chart", "charts", "manifests", "images", "files", "providers"}
 	if !slices.ContainsFunc(content, has) {
 		d.fail(f, "there is nothing in it; add one of %s, or profile, or leave the layer out", strings.Join(content, ", "))
 	}
@@ -206,6 +207,18 @@ func (d *document) fileOf(f strictyaml.Field) File {
 		text(d, "mode", &file.Mode, parseMode))
 	d.needs(f, fields, "path", "./files/sysctl.conf")
 	return file
+}
+
+func (d *document) provider(f strictyaml.Field) Provider {
+	p := Provider{At: d.place(f)}
+	fields := d.object(f,
+		text(d, "name", &p.Name, parseLabel),
+		text(d, "version", &p.Version, parseLine(maxTitle)),
+		text(d, "path", &p.Path, d.parsePath),
+		texts(d, "platforms", &p.Platforms, parsePlatform))
+	d.needs(f, fields, "name", "kubernetes")
+	d.needs(f, fields, "path", "./provider/amd64")
+	return p
 }
 
 func parseTarget(text string) (string, error) {

@@ -92,6 +92,7 @@ type Layer struct {
 	Manifests  []Manifest
 	Images     []Image
 	Files      []File
+	Providers  []Provider
 	ImageRules []ImageRule // where images are in custom resources
 	Ignore     []Ignore    // finds that are none
 	Upgrade    Upgrade
@@ -161,6 +162,16 @@ type File struct {
 	Target string // absolute path on the host; may be empty
 	Mode   uint32 // permission bits; 0: as it is here
 	At     Place
+}
+
+// Provider is a folder with what hosts need besides images; its paths are those on the
+// host.
+type Provider struct {
+	Name      string
+	Version   string
+	Path      string              // here
+	Platforms []registry.Platform // whose hosts it is for; empty: all
+	At        Place
 }
 
 // ImageRule says where in objects of a kind images are.

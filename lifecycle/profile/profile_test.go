@@ -118,8 +118,8 @@ p.yaml:3: metadata.name: "Edge": want lower-case letters, digits, and - between 
 p.yaml:3: metadata.version: "v1.0.0": leave the v out: 1.0.0
 p.yaml:6: spec.variables[0].default: it breaks the rule type: "many" is not a whole number
 p.yaml:7: spec.variables[1].default: a sensitive variable has none: everybody who has the profile could read it; make it required
-p.yaml:9: spec.layers[0]: there is nothing in it; add one of kubernetes, chart, charts, manifests, images, files, or profile, or leave the layer out
-p.yaml:10: spec.layers[0]: unknown field "imags" (name, type, version, profile, dependsOn, platforms, namespace, kubernetes, chart, charts, manifests, images, files, imageRules, ignore, upgrade)
+p.yaml:9: spec.layers[0]: there is nothing in it; add one of kubernetes, chart, charts, manifests, images, files, providers, or profile, or leave the layer out
+p.yaml:10: spec.layers[0]: unknown field "imags" (name, type, version, profile, dependsOn, platforms, namespace, kubernetes, chart, charts, manifests, images, files, providers, imageRules, ignore, upgrade)
 p.yaml:13: spec.layers[1].charts[0]: version is missing; add version: the chart's exact version, like 1.2.3
 p.yaml:14: spec.layers[1].charts[1].values.x: ${var.b}: no variable is called so; declare it in spec.variables (a, secret)`
 	if err == nil {

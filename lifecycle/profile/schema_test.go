@@ -73,6 +73,7 @@ func TestSchemaFields(t *testing.T) {
 		layer("chart: {path: a, valueSets: [{name: a, values: {}, nonsense: 1}]}"):              def("valueSet"),
 		layer("manifests: [{path: a, nonsense: 1}]"):                                            manifest,
 		layer("files: [{path: a, nonsense: 1}]"):                                                def("file"),
+		layer("providers: [{name: a, path: b, nonsense: 1}]"):                                   def("provider"),
 		layer("images: [a], imageRules: [{kind: A, path: b, nonsense: 1}]"):                     def("imageRule"),
 		layer("images: [a], ignore: [{image: 'a.io/b', reason: c, nonsense: 1}]"):               def("ignore"),
 	} {

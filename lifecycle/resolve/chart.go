@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -62,7 +61,7 @@ func (b *builder) render(ctx context.Context, l *profile.Layer, c *profile.Chart
 		with = " with values " + set.Name
 	}
 	b.tell("chart %s %s%s", d.Name, d.Version, with)
-	expanded, err := variable.Expand(merge(d.Values, set.Values), b.vars, b.system)
+	expanded, err := variable.Expand(chart.Merge(d.Values, set.Values), b.vars, b.system)
 	if err != nil {
 		return err
 	}
@@ -111,31 +110,9 @@ func (b *builder) locked(l *profile.Layer, d *definition.Chart) error {
 func merged(files []profile.ValueFile, inline map[string]any) map[string]any {
 	var values map[string]any
 	for _, f := range files {
-		values = merge(values, f.Values)
+		values = chart.Merge(values, f.Values)
 	}
-	return merge(values, inline)
-}
-
-// merge lays values over others as Helm does: maps by key, all else as a whole. It
-// changes neither.
-func merge(under, over map[string]any) map[string]any {
-	if len(under) == 0 && len(over) == 0 {
-		return nil
-	}
-	values := maps.Clone(under)
-	if values == nil {
-		values = map[string]any{}
-	}
-	for key, v := range over {
-		a, isMap := values[key].(map[string]any)
-		b, isToo := v.(map[string]any)
-		if isMap && isToo {
-			values[key] = merge(a, b)
-			continue
-		}
-		values[key] = v
-	}
-	return values
+	return chart.Merge(values, inline)
 }
 
 // atErrors names the place in the profile in each error.

@@ -51,6 +51,11 @@ func (b *builder) layer(ctx context.Context, l *profile.Layer) (definition.Layer
 		errs = append(errs, err)
 		d.Files = append(d.Files, part)
 	}
+	for _, p := range l.Providers {
+		provider, err := b.provider(l, p)
+		errs = append(errs, err)
+		d.Providers = append(d.Providers, provider)
+	}
 	for _, i := range l.Images {
 		d.Images = append(d.Images, i.Ref.String())
 		b.note(l, i.Ref, definition.Reason{Layer: l.Name, File: filepath.Base(i.At.File), Line: i.At.Line, Rule: ruleProfile, Sure: find.Declared})
@@ -155,6 +160,23 @@ func (b *builder) file(f profile.File) (definition.Part, error) {
 	part.Digest, part.Size, err = measure(open)
 	b.parts[part.Digest] = open
 	return part, err
+}
+
+// provider packs a folder with what hosts need besides images.
+func (b *builder) provider(l *profile.Layer, p profile.Provider) (definition.Provider, error) {
+	d := definition.Provider{Name: p.Name, Version: p.Version, Platforms: platformTexts(p.Platforms), Path: p.Path}
+	at := b.path(p.Path)
+	if err := b.claimProvider(l, p, at); err != nil {
+		return d, err
+	}
+	b.tell("provider %s %s", p.Name, p.Version)
+	packed, err := chart.PackFast(at)
+	if err != nil {
+		return d, atError(p.At, err)
+	}
+	d.Digest, d.Size = packed.Digest, packed.Size
+	b.parts[d.Digest] = packed.Open
+	return d, nil
 }
 
 // path is a path of the profile, as it is opened.

@@ -165,3 +165,15 @@ func (k *keyring) open(sealed []byte, scope, name string) ([]byte, error) {
 	}
 	return content, nil
 }
+
+// Seal encrypts a secret that is no value of a variable, with the same key: for one
+// place, a scope and a name in it, which no definition has.
+func (v *Values) Seal(content []byte, scope, name string) ([]byte, error) {
+	return v.keys.seal(content, scope, name)
+}
+
+// Unseal is what Seal sealed for a place. ErrInvalid when it was for another one, or with
+// another key; ErrNotFound without a key.
+func (v *Values) Unseal(sealed []byte, scope, name string) ([]byte, error) {
+	return v.keys.open(sealed, scope, name)
+}

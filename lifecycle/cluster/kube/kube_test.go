@@ -1,0 +1,153 @@
+package kube
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/landfall-dev/landfall/lifecycle/cluster"
+	"github.com/landfall-dev/landfall/lifecycle/object"
+	"github.com/landfall-dev/landfall/registry"
+)
+
+const layerFiles = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+status: {replicas: 1}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: web}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: web}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: first, annotations: {helm.sh/hook-weight: "-5", helm.sh/hook-delete-policy: "hook-succeeded, before-hook-creation"}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: second}
+`
+
+func layerOf(content string) Layer {
+	return Layer{Name: "shop", Definition: "edge:1.0.0", Units: []Unit{{Release: "web", Namespace: "shop", Files: []object.File{{Path: "a.yaml", Content: content}},
+		Hooks: map[string][]string{"a.yaml#3": {"pre-install"}, "a.yaml#4": {"pre-install"}}}}}
+}
+
+// Objects are applied in an order that works, each marked as the layer's; hooks are kept
+// apart, by weight.
+func TestRead(t *testing.T) {
+	t.Parallel()
+	s, err := (&Client{}).read(layerOf(layerFiles))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, o := range s.objects {
+		names = append(names, nameOf(o))
+		if o.GetLabels()[labelLayer] != "shop" || o.GetAnnotations()[noteDefinition] != "edge:1.0.0" || o.Object["status"] != nil {
+			t.Errorf("%v", o.Object)
+		}
+	}
+	if got := strings.Join(names, ", "); got != "ConfigMap shop/web, ClusterRole web, Deployment shop/web" {
+		t.Errorf("%s", got)
+	}
+	if len(s.hooks) != 2 || s.hooks[0].GetName() != "first" || strings.Join(s.hooks[0].policy, " ") != "hook-succeeded before-hook-creation" {
+		t.Errorf("%+v", s.hooks)
+	}
+	if _, err := (&Client{}).read(layerOf("kind: Nameless\n")); !errors.Is(err, registry.ErrInvalid) || !strings.Contains(err.Error(), "a.yaml:1") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestUnready(t *testing.T) {
+	t.Parallel()
+	deployment := func(status string) string {
+		return "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, generation: 2}\nspec: {replicas: 3}\nstatus: " + status
+	}
+	for content, want := range map[string]string{
+		deployment("{observedGeneration: 1}"):                                                                                                                                             "not looked at",
+		deployment("{observedGeneration: 2, updatedReplicas: 1, replicas: 3, availableReplicas: 3}"):                                                                                      "1 of 3 replicas are new",
+		deployment("{observedGeneration: 2, updatedReplicas: 3, replicas: 4, availableReplicas: 3}"):                                                                                      "1 replicas of before",
+		deployment("{observedGeneration: 2, updatedReplicas: 3, replicas: 3, availableReplicas: 3}"):                                                                                      "",
+		deployment("{observedGeneration: 2, updatedReplicas: 1, conditions: [{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded}]}"):                                   "failed",
+		"apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\nstatus: {conditions: [{type: Failed, status: 'True', reason: BackoffLimitExceeded}]}":                                      "failed",
+		"apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\nstatus: {conditions: [{type: Complete, status: 'True'}]}":                                                                  "",
+		"apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: a, generation: 1}\nstatus: {observedGeneration: 1, desiredNumberScheduled: 2, updatedNumberScheduled: 2, numberReady: 1}": "1 of 2 pods",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}":                                                                                                                            "",
+	} {
+		objects, err := object.Read(object.File{Path: "a.yaml", Content: content})
+		if err != nil {
+			t.Fatal(err)
+		}
+		why, failed := unready(&unstructured.Unstructured{Object: objects[0].Content})
+		if failed != (want == "failed") || want != "failed" && (why == "") != (want == "") || want != "failed" && !strings.Contains(why, want) {
+			t.Errorf("%s: %q, failed %t", content, why, failed)
+		}
+	}
+}
+
+func read(t *testing.T, content string) *unstructured.Unstructured {
+	t.Helper()
+	objects, err := object.Read(object.File{Path: "a.yaml", Content: content})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &unstructured.Unstructured{Object: objects[0].Content}
+}
+
+// Static pods, pods of DaemonSets and pods that are done stay where they are.
+func TestDrainFilters(t *testing.T) {
+	t.Parallel()
+	owner := func(kind string) string {
+		return "ownerReferences: [{apiVersion: apps/v1, kind: " + kind + ", name: x, uid: u, controller: true}]"
+	}
+	for meta, want := range map[string]struct{ stays, unmanaged bool }{
+		"annotations: {kubernetes.io/config.mirror: x}": {true, true},
+		owner("DaemonSet"):  {true, false},
+		owner("ReplicaSet"): {false, false},
+		"labels: {a: b}":    {false, true},
+	} {
+		p := read(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: a, "+meta+"}\nstatus: {phase: Running}\n")
+		if stays(p) != want.stays || unmanaged(p) != want.unmanaged {
+			t.Errorf("%s: stays %t, unmanaged %t", meta, stays(p), unmanaged(p))
+		}
+	}
+	budget := "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: b, namespace: shop}\nspec: {selector: {matchLabels: {app: web}, matchExpressions: [{key: tier, operator: NotIn, values: [test]}]}}\nstatus: {disruptionsAllowed: %}\n"
+	pod := read(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: shop, labels: {app: web}}\n")
+	if !holds(read(t, strings.Replace(budget, "%", "0", 1)), pod) || holds(read(t, strings.Replace(budget, "%", "1", 1)), pod) {
+		t.Error("a budget counts when it allows nothing, and only then")
+	}
+}
+
+// Labels and taints of others stay; ours are replaced.
+func TestLabelsAndTaints(t *testing.T) {
+	t.Parallel()
+	o := read(t, "apiVersion: v1\nkind: Node\nmetadata: {name: a, labels: {theirs: x}}\nspec: {taints: [{key: theirs, effect: NoExecute}]}\n")
+	setLabels(o, map[string]string{"ours": "1", "also": "2"})
+	setTaints(o, []cluster.Taint{{Key: "ours", Effect: "NoSchedule"}})
+	setLabels(o, map[string]string{"ours": "3"})
+	setTaints(o, nil)
+	if l := o.GetLabels(); l["theirs"] != "x" || l["ours"] != "3" || len(l) != 2 {
+		t.Errorf("%v", l)
+	}
+	if taints := listAt(o.Object, "spec", "taints"); len(taints) != 1 || textAt(taints[0], "key") != "theirs" {
+		t.Errorf("%v", taints)
+	}
+}
+
+func TestViolations(t *testing.T) {
+	t.Parallel()
+	good := digest.FromString("good")
+	p := read(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: n}\nstatus: {containerStatuses: [{image: x, imageID: 'x@"+good.String()+"'}, {image: y, imageID: 'y@"+digest.FromString("bad").String()+"'}, {image: z, imageID: ''}]}\n")
+	list := violations(p, []digest.Digest{good})
+	if len(list) != 1 || list[0].Image != "y" {
+		t.Errorf("%+v", list)
+	}
+}

@@ -1,0 +1,206 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/landfall-dev/landfall/lifecycle/cluster"
+)
+
+// What is noted at nodes.
+const (
+	noteCordoned = "landfall.dev/cordoned-by" // who made it take no more pods
+	noteLabels   = "landfall.dev/labels"      // names of labels that were set here
+	noteTaints   = "landfall.dev/taints"      // keys and effects of taints that were set here
+)
+
+// Node is a node of the cluster.
+type Node struct {
+	Name         string `json:"name"`
+	Ready        bool   `json:"ready"`
+	Reason       string `json:"reason,omitempty"` // why it is not
+	Version      string `json:"version"`          // of the kubelet, without v
+	Cordoned     bool   `json:"cordoned"`         // takes no more pods
+	CordonedBy   string `json:"cordonedBy,omitempty"`
+	ControlPlane bool   `json:"controlPlane"`
+}
+
+func nodeOf(o *unstructured.Unstructured) Node {
+	n := Node{Name: o.GetName(), Version: strings.TrimPrefix(textAt(o.Object, "status", "nodeInfo", "kubeletVersion"), "v"),
+		Cordoned: truthAt(o.Object, "spec", "unschedulable"), CordonedBy: o.GetAnnotations()[noteCordoned]}
+	_, n.ControlPlane = o.GetLabels()["node-role.kubernetes.io/control-plane"]
+	status, why := condition(o.Object, "Ready")
+	if n.Ready = status == "True"; !n.Ready {
+		n.Reason = why
+	}
+	return n
+}
+
+// Nodes are all nodes, by name.
+func (c *Client) Nodes(ctx context.Context) (list []Node, err error) {
+	err = c.retried(ctx, "nodes", func(ctx context.Context) error {
+		found, err := c.objects.Resource(nodeResource).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		list = list[:0]
+		for i := range found.Items {
+			list = append(list, nodeOf(&found.Items[i]))
+		}
+		return nil
+	})
+	slices.SortFunc(list, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
+	return list, err
+}
+
+func (c *Client) node(ctx context.Context, name string) (*unstructured.Unstructured, error) {
+	return c.objects.Resource(nodeResource).Get(ctx, name, metav1.GetOptions{})
+}
+
+// AwaitNode waits until a node is ready, with a version of its kubelet when one is named.
+func (c *Client) AwaitNode(ctx context.Context, name, version string, progress func(string)) error {
+	return c.until(ctx, "node "+name, func(ctx context.Context) (string, error) {
+		o, err := c.node(ctx, name)
+		if apierrors.IsNotFound(err) {
+			return "it has not registered itself", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		n, missing := nodeOf(o), ""
+		switch {
+		case !n.Ready:
+			missing = "it is not ready: " + n.Reason
+		case version != "" && n.Version != version:
+			missing = fmt.Sprintf("its kubelet is %s still, %s is wanted", n.Version, version)
+		}
+		if missing != "" && progress != nil {
+			progress("node " + name + ": " + missing)
+		}
+		return missing, nil
+	})
+}
+
+// LabelNode gives a node labels and taints, and takes away those that it had from here
+// before. Those of others stay.
+func (c *Client) LabelNode(ctx context.Context, name string, labels map[string]string, taints []cluster.Taint) error {
+	return c.until(ctx, "node "+name, func(ctx context.Context) (string, error) {
+		o, err := c.node(ctx, name)
+		if apierrors.IsNotFound(err) {
+			return "it has not registered itself", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		setLabels(o, labels)
+		setTaints(o, taints)
+		_, err = c.objects.Resource(nodeResource).Update(ctx, o, metav1.UpdateOptions{FieldManager: c.opts.Owner})
+		return "", err // a conflict passes
+	})
+}
+
+func setLabels(o *unstructured.Unstructured, labels map[string]string) {
+	notes, now := o.GetAnnotations(), o.GetLabels()
+	if notes == nil {
+		notes = map[string]string{}
+	}
+	if now == nil {
+		now = map[string]string{}
+	}
+	for _, old := range strings.Fields(notes[noteLabels]) {
+		delete(now, old)
+	}
+	maps.Copy(now, labels)
+	notes[noteLabels] = strings.Join(slices.Sorted(maps.Keys(labels)), " ")
+	o.SetLabels(now)
+	o.SetAnnotations(notes)
+}
+
+func setTaints(o *unstructured.Unstructured, taints []cluster.Taint) {
+	notes := o.GetAnnotations()
+	ours := strings.Fields(notes[noteTaints])
+	var list []any
+	var names []string
+	for _, t := range taints {
+		names = append(names, t.Key+":"+t.Effect)
+		taint := fields{"key": t.Key, "effect": t.Effect}
+		if t.Value != "" {
+			taint["value"] = t.Value
+		}
+		list = append(list, taint)
+	}
+	for _, t := range listAt(o.Object, "spec", "taints") {
+		if name := textAt(t, "key") + ":" + textAt(t, "effect"); !slices.Contains(ours, name) && !slices.Contains(names, name) {
+			list = append(list, t)
+		}
+	}
+	notes[noteTaints] = strings.Join(names, " ")
+	o.SetAnnotations(notes)
+	_ = unstructured.SetNestedSlice(o.Object, list, "spec", "taints") // it is made of maps and texts
+}
+
+// patchNode changes fields of a node.
+func (c *Client) patchNode(ctx context.Context, name string, patch fields) error {
+	content, err := json.Marshal(patch)
+	if err != nil {
+		return err
+	}
+	return c.retried(ctx, "node "+name, func(ctx context.Context) error {
+		_, err := c.objects.Resource(nodeResource).Patch(ctx, name, types.MergePatchType, content, metav1.PatchOptions{FieldManager: c.opts.Owner})
+		return err
+	})
+}
+
+// cordon keeps new pods away from a node, and notes that it was done here, unless it was
+// done before by somebody else, which stays theirs.
+func (c *Client) cordon(ctx context.Context, name string) error {
+	var n Node
+	err := c.retried(ctx, "node "+name, func(ctx context.Context) error {
+		o, err := c.node(ctx, name)
+		if err == nil {
+			n = nodeOf(o)
+		}
+		return err
+	})
+	if err != nil || n.Cordoned {
+		return err
+	}
+	return c.patchNode(ctx, name, fields{"metadata": fields{"annotations": fields{noteCordoned: c.opts.Owner}}, "spec": fields{"unschedulable": true}})
+}
+
+// Uncordon lets pods back to a node that Drain kept them from. One that somebody else
+// cordoned stays so.
+func (c *Client) Uncordon(ctx context.Context, name string) error {
+	var n Node
+	err := c.retried(ctx, "node "+name, func(ctx context.Context) error {
+		o, err := c.node(ctx, name)
+		if err == nil {
+			n = nodeOf(o)
+		}
+		return err
+	})
+	if err != nil || n.CordonedBy != c.opts.Owner {
+		return err
+	}
+	return c.patchNode(ctx, name, fields{"metadata": fields{"annotations": fields{noteCordoned: nil}}, "spec": fields{"unschedulable": nil}})
+}
+
+// RemoveNode takes a node out of the cluster's list; one that is not there is done.
+func (c *Client) RemoveNode(ctx context.Context, name string) error {
+	return c.retried(ctx, "node "+name, func(ctx context.Context) error {
+		err := c.objects.Resource(nodeResource).Delete(ctx, name, metav1.DeleteOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return err
+	})
+}

@@ -1,0 +1,50 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/landfall-dev/landfall/lifecycle/cluster/kube"
+	"github.com/landfall-dev/landfall/registry"
+)
+
+// told is how many of many things an error names.
+const told = 10
+
+// verify proves that pods run what the definition names, and nothing else.
+func (r *runner) verify(ctx context.Context, client *kube.Client, definition string) error {
+	allowed, err := r.Site.Allowed(ctx, definition)
+	if err != nil {
+		return err
+	}
+	violations, err := client.VerifyPods(ctx, allowed)
+	if err != nil || len(violations) == 0 {
+		return err
+	}
+	texts := make([]string, 0, len(violations))
+	for _, v := range violations {
+		texts = append(texts, v.String())
+	}
+	return fmt.Errorf("%w: %d containers run images that definition %s does not name: %s", registry.ErrDigest, len(violations), definition, first(texts))
+}
+
+// health proves that nodes, control plane and layers are as they should be.
+func (r *runner) health(ctx context.Context, client *kube.Client) error {
+	findings, err := client.Health(ctx)
+	if err != nil || len(findings) == 0 {
+		return err
+	}
+	texts := make([]string, 0, len(findings))
+	for _, f := range findings {
+		texts = append(texts, f.Text)
+	}
+	return fmt.Errorf("%w: the cluster is not well: %s", registry.ErrConflict, first(texts))
+}
+
+func first(texts []string) string {
+	if len(texts) > told {
+		texts = append(texts[:told:told], fmt.Sprintf("and %d more", len(texts)-told))
+	}
+	return strings.Join(texts, "; ")
+}

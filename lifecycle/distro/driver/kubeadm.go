@@ -1,0 +1,321 @@
+package driver
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/landfall-dev/landfall/lifecycle/chart"
+	"github.com/landfall-dev/landfall/lifecycle/cluster"
+	"github.com/landfall-dev/landfall/lifecycle/host"
+	"github.com/landfall-dev/landfall/lifecycle/nodeconfig"
+)
+
+// kubeadm is Kubernetes as kubeadm brings it up, with containerd.
+type kubeadm struct{}
+
+// Where things are on a host of kubeadm's.
+const (
+	kubeadmAPI   = "kubeadm.k8s.io/v1beta4"
+	criSocket    = "unix:///run/containerd/containerd.sock"
+	patchFolder  = "/etc/kubernetes/patches"
+	unitFolder   = "/usr/local/lib/systemd/system/" // below /etc/systemd/system, where providers' units are, which win
+	kubeletPort  = 10250
+	etcdPort     = 2379
+	etcdPeerPort = 2380
+	apiWait      = 10 * time.Minute
+)
+
+// Ports implements Driver.
+func (kubeadm) Ports(s *Setting, n Node) (listen, reach []int) {
+	if n.Role == Worker {
+		return []int{kubeletPort}, []int{kubeletPort}
+	}
+	ports := []int{s.Spec.Network.Port, etcdPort, etcdPeerPort, kubeletPort}
+	return ports, ports
+}
+
+// Early implements Driver.
+func (kubeadm) Early() bool { return true }
+
+// Prepare implements Driver.
+func (kubeadm) Prepare(s *Setting, n Node) ([]cluster.Act, error) {
+	files, err := kubeadmFiles(s)
+	if err != nil {
+		return nil, err
+	}
+	acts := append([]cluster.Act{s.put(n, files)}, s.install(n)...)
+	acts = append(acts, unit(n, "", host.Reload))
+	acts = append(acts, kernelActs(n)...)
+	// Until it has a configuration the kubelet ends and begins again, as kubeadm's
+	// packages have it too.
+	return append(acts, unit(n, "containerd.service", host.Enable), unit(n, "containerd.service", host.Restart), unit(n, "kubelet.service", host.Enable)), nil
+}
+
+func kubeadmFiles(s *Setting) ([]host.File, error) {
+	files, err := s.runtimeFiles(nodeconfig.Containerd)
+	if err != nil {
+		return nil, err
+	}
+	pause, err := s.image("registry.k8s.io/pause", "each pod begins with")
+	if err != nil {
+		return nil, err
+	}
+	files = append(files, kernelFiles()...)
+	files = append(files, s.proxyFile("containerd.service")...)
+	files = append(files, s.timeFile()...)
+	return append(files,
+		text("/etc/containerd/config.toml", fmt.Sprintf(containerdConfig, pause)),
+		text("/etc/crictl.yaml", "runtime-endpoint: "+criSocket+"\nimage-endpoint: "+criSocket+"\n"),
+		text(unitFolder+"containerd.service", containerdUnit),
+		text(unitFolder+"kubelet.service", kubeletUnit),
+		text(unitFolder+"kubelet.service.d/10-kubeadm.conf", kubeletDropIn),
+		text(patchFolder+"/README", "Patches that kubeadm applies are put here, by files of a definition: see 'kubeadm init --help' for their names.\n"),
+	), nil
+}
+
+// containerdConfig is of version 2, which releases 1.7 and 2 read.
+// https://github.com/containerd/containerd/blob/v2.2.9/docs/cri/config.md
+const containerdConfig = `# Written by landfall. Settings of one's own go into /etc/containerd/conf.d.
+version = 2
+imports = ["/etc/containerd/conf.d/*.toml"]
+
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = %q
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "/etc/containerd/certs.d"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+      SystemdCgroup = true
+`
+
+// Programs are found along systemd's search path, so that a provider may put them into
+// /usr/local/bin as well as into /usr/bin.
+const containerdUnit = `[Unit]
+Description=containerd container runtime
+After=network.target local-fs.target
+
+[Service]
+Type=notify
+ExecStart=containerd
+Delegate=yes
+KillMode=process
+Restart=always
+RestartSec=5
+LimitNPROC=infinity
+LimitCORE=infinity
+TasksMax=infinity
+OOMScoreAdjust=-999
+
+[Install]
+WantedBy=multi-user.target
+`
+
+const kubeletUnit = `[Unit]
+Description=kubelet
+Wants=network-online.target
+After=network-online.target containerd.service
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=kubelet
+Restart=always
+RestartSec=5
+
+[Install]
+WantedBy=multi-user.target
+`
+
+// kubeletDropIn is how kubeadm hands its configuration on.
+// https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/kubelet-integration/
+const kubeletDropIn = `[Service]
+Environment="KUBELET_KUBECONFIG_ARGS=--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf"
+Environment="KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml"
+EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
+EnvironmentFile=-/etc/default/kubelet
+ExecStart=
+ExecStart=kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS $KUBELET_EXTRA_ARGS
+`
+
+// Start implements Driver.
+func (k kubeadm) Start(s *Setting, n Node) ([]cluster.Act, error) {
+	var acts []cluster.Act
+	if n.Role != Worker {
+		files, err := virtualAddress(s, n)
+		if err != nil {
+			return nil, err
+		}
+		acts = append(acts, act(n, host.Op{Files: &host.Files{Put: files}}, cluster.FillPKI))
+	}
+	step, fill, config := host.Join, cluster.FillJoin, joinConfig(s, n)
+	if n.Role == First {
+		step, fill, config = host.Init, cluster.FillNothing, initConfig(s, n)
+	}
+	content, err := documents(config...)
+	if err != nil {
+		return nil, err
+	}
+	acts = append(acts, act(n, host.Op{Kubeadm: &host.Kubeadm{Step: step, Config: content, Node: n.Name, Ignore: s.Spec.Kubeadm.IgnorePreflightErrors}}, fill))
+	if n.Role == First {
+		acts = append(acts, kube(cluster.KubeAct{Do: cluster.AwaitAPI, Limit: apiWait}))
+	}
+	return append(acts, kube(cluster.KubeAct{Do: cluster.LabelNode, Node: n.Name, Labels: n.Labels, Taints: n.Taints, Limit: apiWait})), nil
+}
+
+// registration is how a node calls itself. Taints are set when it is there, so that
+// changing them later is the same.
+func registration(s *Setting, n Node) map[string]any {
+	args := map[string]string{"node-ip": n.Address}
+	maps.Copy(args, s.Spec.Kubeadm.KubeletArgs)
+	r := map[string]any{"name": n.Name, "criSocket": criSocket, "kubeletExtraArgs": argumentsOf(args), "imagePullPolicy": "IfNotPresent", "taints": []any{}}
+	if len(s.Spec.Kubeadm.IgnorePreflightErrors) > 0 {
+		r["ignorePreflightErrors"] = s.Spec.Kubeadm.IgnorePreflightErrors
+	}
+	return r
+}
+
+// argumentsOf is arguments as kubeadm's documents have them, in order.
+func argumentsOf(args map[string]string) []any {
+	list := []any{}
+	for _, name := range slices.Sorted(maps.Keys(args)) {
+		list = append(list, map[string]any{"name": name, "value": args[name]})
+	}
+	return list
+}
+
+// initConfig is what kubeadm begins a cluster with.
+// https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/
+func initConfig(s *Setting, n Node) []map[string]any {
+	spec, net := s.Spec, s.Spec.Network
+	names := []string{hostOf(s.Endpoint)}
+	for _, node := range s.Nodes {
+		if node.Role != Worker {
+			names = append(names, node.Name, node.Address)
+		}
+	}
+	slices.Sort(names)
+	server := map[string]any{"certSANs": slices.Compact(names)}
+	cluster := map[string]any{
+		"apiVersion": kubeadmAPI, "kind": "ClusterConfiguration",
+		"clusterName": spec.Name, "kubernetesVersion": "v" + s.Definition.Kubernetes.Version, "controlPlaneEndpoint": s.Endpoint,
+		"networking": map[string]any{"podSubnet": net.Pods, "serviceSubnet": net.Services, "dnsDomain": net.Domain},
+		"apiServer":  server,
+	}
+	if len(spec.Kubeadm.APIServerArgs) > 0 {
+		server["extraArgs"] = argumentsOf(spec.Kubeadm.APIServerArgs)
+	}
+	for key, args := range map[string]map[string]string{"controllerManager": spec.Kubeadm.ControllerManagerArgs, "scheduler": spec.Kubeadm.SchedulerArgs} {
+		if len(args) > 0 {
+			cluster[key] = map[string]any{"extraArgs": argumentsOf(args)}
+		}
+	}
+	kubelet := map[string]any{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "cgroupDriver": "systemd"}
+	proxy := map[string]any{"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "mode": net.ProxyMode}
+	return []map[string]any{
+		{
+			"apiVersion": kubeadmAPI, "kind": "InitConfiguration", "nodeRegistration": registration(s, n),
+			"localAPIEndpoint": map[string]any{"advertiseAddress": n.Address, "bindPort": net.Port},
+			"patches":          map[string]any{"directory": patchFolder},
+		}, cluster,
+		chart.Merge(kubelet, spec.Kubeadm.Kubelet), chart.Merge(proxy, spec.Kubeadm.Proxy),
+	}
+}
+
+func joinConfig(s *Setting, n Node) []map[string]any {
+	c := map[string]any{
+		"apiVersion": kubeadmAPI, "kind": "JoinConfiguration", "nodeRegistration": registration(s, n),
+		"discovery": map[string]any{"bootstrapToken": map[string]any{
+			"apiServerEndpoint": s.Endpoint, "token": cluster.JoinTokenHere, "caCertHashes": []string{cluster.CAHashHere},
+		}},
+		"patches": map[string]any{"directory": patchFolder},
+	}
+	if n.Role == Control {
+		c["controlPlane"] = map[string]any{"localAPIEndpoint": map[string]any{"advertiseAddress": n.Address, "bindPort": s.Spec.Network.Port}}
+	}
+	return []map[string]any{c}
+}
+
+func hostOf(endpoint string) string {
+	name, _, err := net.SplitHostPort(endpoint)
+	if err != nil {
+		return endpoint
+	}
+	return name
+}
+
+// virtualAddress is the static pod that moves the control plane's address; nothing
+// without one.
+// https://kube-vip.io/docs/installation/static/
+func virtualAddress(s *Setting, n Node) ([]host.File, error) {
+	network := s.Spec.Network
+	if network.VirtualAddress == "" {
+		return nil, nil
+	}
+	image, err := s.image("ghcr.io/kube-vip/kube-vip", "moves the virtual address")
+	if err != nil {
+		return nil, err
+	}
+	// Only this one may do anything before kubeadm has made its rules, on the host where
+	// it makes them.
+	config := "/etc/kubernetes/admin.conf"
+	if n.Role == First {
+		config = "/etc/kubernetes/super-admin.conf"
+	}
+	env := []any{}
+	for _, v := range [][2]string{
+		{"vip_arp", "true"}, {"port", strconv.Itoa(network.Port)}, {"vip_interface", network.Interface}, {"vip_subnet", "32"}, {"cp_enable", "true"}, {"cp_namespace", "kube-system"},
+		{"vip_leaderelection", "true"}, {"vip_leasename", "plndr-cp-lock"}, {"vip_leaseduration", "15"}, {"vip_renewdeadline", "10"}, {"vip_retryperiod", "2"}, {"address", network.VirtualAddress},
+	} {
+		if v[1] != "" {
+			env = append(env, map[string]any{"name": v[0], "value": v[1]})
+		}
+	}
+	pod, err := documents(map[string]any{
+		"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": "kube-vip", "namespace": "kube-system"},
+		"spec": map[string]any{
+			"hostNetwork": true,
+			"hostAliases": []any{map[string]any{"ip": "127.0.0.1", "hostnames": []string{"kubernetes"}}},
+			"containers": []any{map[string]any{
+				"name": "kube-vip", "image": image, "imagePullPolicy": "IfNotPresent", "args": []string{"manager"}, "env": env,
+				"securityContext": map[string]any{"capabilities": map[string]any{"add": []string{"NET_ADMIN", "NET_RAW"}, "drop": []string{"ALL"}}},
+				"volumeMounts":    []any{map[string]any{"name": "kubeconfig", "mountPath": "/etc/kubernetes/admin.conf"}},
+			}},
+			"volumes": []any{map[string]any{"name": "kubeconfig", "hostPath": map[string]any{"path": config, "type": "FileOrCreate"}}},
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return []host.File{{Path: "/etc/kubernetes/manifests/kube-vip.yaml", Mode: 0o600, Content: pod}}, nil
+}
+
+// Upgrade implements Driver.
+// https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-upgrade/
+func (k kubeadm) Upgrade(s *Setting, n Node) ([]cluster.Act, error) {
+	files, err := kubeadmFiles(s)
+	if err != nil {
+		return nil, err
+	}
+	acts := append([]cluster.Act{s.put(n, files)}, s.install(n)...)
+	acts = append(acts, unit(n, "", host.Reload), unit(n, "containerd.service", host.Restart))
+	step, ignore := host.UpgradeNode, slices.Clone(s.Spec.Kubeadm.IgnorePreflightErrors)
+	if n.Role == First {
+		// It tries whether a pod can be scheduled, which none can where the one node is drained.
+		step, ignore = host.UpgradeApply, append(ignore, "CreateJob")
+	}
+	acts = append(acts, act(n, host.Op{Kubeadm: &host.Kubeadm{Step: step, Version: s.Definition.Kubernetes.Version, Node: n.Name, Ignore: ignore}}, cluster.FillNothing))
+	return append(acts, unit(n, "kubelet.service", host.Restart)), nil
+}
+
+// Return implements Driver. kubeadm upgrades to an older patch, too; across a minor a
+// worker's kubelet alone goes back, which may be older than the control plane.
+func (k kubeadm) Return(s *Setting, n Node) ([]cluster.Act, error) { return k.Upgrade(s, n) }
+
+// Remove implements Driver.
+func (kubeadm) Remove(_ *Setting, n Node) ([]cluster.Act, error) {
+	return []cluster.Act{act(n, host.Op{Clean: &host.Clean{}}, cluster.FillNothing)}, nil
+}
