@@ -26,12 +26,14 @@ import (
 	"github.com/landfall-dev/landfall/ui/auth"
 	"github.com/landfall-dev/landfall/ui/browse"
 	"github.com/landfall-dev/landfall/ui/certs"
+	"github.com/landfall-dev/landfall/ui/clusters"
 	"github.com/landfall-dev/landfall/ui/definitions"
 	"github.com/landfall-dev/landfall/ui/diagnostics"
 	"github.com/landfall-dev/landfall/ui/drives"
 	"github.com/landfall-dev/landfall/ui/events"
 	"github.com/landfall-dev/landfall/ui/history"
 	"github.com/landfall-dev/landfall/ui/host"
+	"github.com/landfall-dev/landfall/ui/hosts"
 	"github.com/landfall-dev/landfall/ui/jobs"
 	"github.com/landfall-dev/landfall/ui/settings"
 	"github.com/landfall-dev/landfall/ui/upload"
@@ -123,6 +125,8 @@ type Options struct {
 	Exports     string // the folder of bundles that were made
 	Temp        string // a folder for what is read once and does not fit into memory
 	Definitions *definitions.Definitions
+	Hosts       *hosts.Hosts       // that are linked
+	Clusters    *clusters.Clusters // of these
 	// Mirrors runs mirrors.
 	Mirrors     Mirrorer
 	Auth        *auth.Auth

@@ -97,7 +97,7 @@ func New(opts Options) *API {
 var generic = []string{"Progress", "State", "Run", "Status", "Summary", "Source", "Request", "Report", "Result", "Key", "Pin", "Line", "Step", "Entry", "Event", "Value", "Info", "Document", "Finding", "Header", "Verdict", "Record", "System", "Clock", "Load", "Memory", "Network", "Options", "List", "Series", "Sample"}
 
 // modelled are packages of which many types say too little without it.
-var modelled = []string{"chart", "closure", "definition", "find", "profile", "sitevalues", "variable"}
+var modelled = []string{"chart", "closure", "cluster", "definition", "find", "fleet", "hosts", "kube", "plan", "profile", "sitevalues", "source", "variable"}
 
 // schemaName is what a type is called in the document.
 func schemaName(t reflect.Type, hint string) string {
@@ -106,6 +106,9 @@ func schemaName(t reflect.Type, hint string) string {
 		t = t.Elem()
 	}
 	at := path.Base(t.PkgPath())
+	if strings.HasSuffix(t.PkgPath(), "lifecycle/host") { // the machine of the appliance is a host, too
+		at = "fleet"
+	}
 	if slices.Contains(generic, t.Name()) || slices.Contains(modelled, at) && !strings.EqualFold(at, t.Name()) {
 		return strings.ToUpper(at[:1]) + at[1:] + name
 	}

@@ -131,6 +131,11 @@ var unversioned = map[string]string{
 	"delete-export":    "a bundle never changes",
 	"delete-upload":    "tus has no conditions",
 	"append-to-upload": "tus has Upload-Offset",
+
+	"rename-linked-host": "names the old one",
+	"unlink-host":        "ends, whatever it was",
+	"revoke-host-token":  "ends at once, whatever it was",
+	"delete-cluster":     "ends, whatever it was",
 }
 
 // whole are lists that come at once, and what bounds them.
@@ -143,6 +148,9 @@ var whole = map[string]string{
 	"list-trusted-keys":   "the policy's size",
 	"list-image-verdicts": "the images that were landed with signatures",
 	"list-referrers":      "those of one manifest",
+	"list-linked-hosts":   "the machines of a site",
+	"list-host-tokens":    "1000 that are open",
+	"list-clusters":       "of the machines of a site",
 }
 
 // Every operation says what it is, who may do it, and keeps to the conventions.

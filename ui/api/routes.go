@@ -8,6 +8,8 @@ func (a *API) routes() {
 	a.userRoutes()
 	a.contentRoutes()
 	a.definitionRoutes()
+	a.fleetRoutes()
+	a.clusterRoutes()
 	a.upkeepRoutes()
 	a.backupRoutes()
 	a.trustRoutes()

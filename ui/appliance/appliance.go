@@ -16,17 +16,20 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/landfall-dev/landfall/lifecycle/sitevalues"
 	"github.com/landfall-dev/landfall/registry/attach"
 	"github.com/landfall-dev/landfall/registry/engine"
 	"github.com/landfall-dev/landfall/registry/store"
 	"github.com/landfall-dev/landfall/ui/audit"
 	"github.com/landfall-dev/landfall/ui/auth"
 	"github.com/landfall-dev/landfall/ui/certs"
+	"github.com/landfall-dev/landfall/ui/clusters"
 	"github.com/landfall-dev/landfall/ui/definitions"
 	"github.com/landfall-dev/landfall/ui/diagnostics"
 	"github.com/landfall-dev/landfall/ui/drives"
 	"github.com/landfall-dev/landfall/ui/events"
 	"github.com/landfall-dev/landfall/ui/history"
+	"github.com/landfall-dev/landfall/ui/hosts"
 	"github.com/landfall-dev/landfall/ui/jobs"
 	"github.com/landfall-dev/landfall/ui/landing"
 	"github.com/landfall-dev/landfall/ui/mirroring"
@@ -85,7 +88,10 @@ type Appliance struct {
 	traces    *observe.Traces
 	history   *history.History
 
+	values      *sitevalues.Values
 	definitions *definitions.Definitions
+	hosts       *hosts.Hosts       // nil when none are managed
+	clusters    *clusters.Clusters // nil without hosts
 
 	keep   []func(ctx context.Context) // what goes on for as long as it runs
 	ending chan struct{}               // closed when its server begins to end
@@ -107,7 +113,7 @@ func Open(ctx context.Context, e *settings.Effective, opts Options) (_ *Applianc
 	for _, open := range []func(ctx context.Context) error{
 		a.openTraces, a.openStore, a.openHistory, a.openAudit, a.openDefinitions, a.openJobs,
 		func(ctx context.Context) error { return a.openSettings(ctx, e) },
-		a.openAuth, a.openCerts, a.openUploads, a.openLanding, a.openMirrors,
+		a.openAuth, a.openCerts, a.openHosts, a.openUploads, a.openLanding, a.openMirrors,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, a.named(err)
@@ -150,6 +156,7 @@ func (a *Appliance) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.keepHosts(listeners.hosts)
 	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var kept sync.WaitGroup
 	for _, keep := range a.keep {
@@ -185,6 +192,9 @@ func (a *Appliance) Run(ctx context.Context) error {
 func (a *Appliance) greet(ctx context.Context, l *listeners) error {
 	for _, address := range l.addresses {
 		fmt.Fprintf(a.opts.Console, "landfall: serving %s from %s\n", address, a.config.Data)
+	}
+	if l.hosts != nil {
+		fmt.Fprintf(a.opts.Console, "landfall: hosts link at https://%s\n", l.hosts.Addr())
 	}
 	if a.config.Auth.Open {
 		fmt.Fprintln(a.opts.Console, "landfall: open: nobody is asked who they are")

@@ -24,6 +24,7 @@ const headerTimeout = 10 * time.Second
 type listeners struct {
 	all       []net.Listener
 	metrics   net.Listener // nil: on the others
+	hosts     net.Listener // for agents; nil: none are managed
 	addresses []string     // of all, for people
 	browser   string       // the one for a browser
 	tls       bool         // one of them speaks it
@@ -35,6 +36,9 @@ func (l *listeners) close() {
 	}
 	if l.metrics != nil {
 		l.metrics.Close()
+	}
+	if l.hosts != nil {
+		l.hosts.Close()
 	}
 }
 
@@ -80,6 +84,11 @@ func (a *Appliance) listen(ctx context.Context) (l *listeners, err error) {
 			one = a.certs.Listener(one)
 		}
 		l.metrics = one
+	}
+	if at := a.config.Hosts.Listen; at != "" {
+		if l.hosts, err = a.open(ctx, settings.Listen{Address: at, TLS: true}, "hosts.listen"); err != nil {
+			return l, err
+		}
 	}
 	if socket, err := listenSocket(a.path(Socket)); err != nil {
 		a.log.Warn("no socket for commands on this machine; use --server", "error", err)

@@ -87,11 +87,11 @@ func (a *Appliance) openAudit(ctx context.Context) (err error) {
 // openDefinitions has the closure gate asked at the start, and whenever content came
 // or went; and all that comes and goes noted.
 func (a *Appliance) openDefinitions(ctx context.Context) error {
-	values, err := definitions.OpenValues(ctx, a.store, a.config.Data, a.audit)
-	if err != nil {
+	var err error
+	if a.values, err = definitions.OpenValues(ctx, a.store, a.config.Data, a.audit); err != nil {
 		return err
 	}
-	a.definitions, err = definitions.Open(ctx, a.store, definitions.Options{Platforms: a.platforms, Values: values, Events: a.events, Log: a.log})
+	a.definitions, err = definitions.Open(ctx, a.store, definitions.Options{Platforms: a.platforms, Values: a.values, Events: a.events, Log: a.log})
 	if err != nil {
 		return err
 	}
@@ -106,9 +106,14 @@ func (a *Appliance) openDefinitions(ctx context.Context) error {
 	return nil
 }
 
-// platforms are those of the site's hosts, as an administrator says it.
-func (a *Appliance) platforms(context.Context) ([]registry.Platform, error) {
-	return registry.ParsePlatforms(a.now().Definitions.Platforms)
+// platforms are those of the site's hosts, as an administrator says it, else as the
+// linked ones are.
+func (a *Appliance) platforms(ctx context.Context) ([]registry.Platform, error) {
+	said := a.now().Definitions.Platforms
+	if len(said) == 0 && a.hosts != nil {
+		return a.hosts.Platforms(ctx)
+	}
+	return registry.ParsePlatforms(said)
 }
 
 func (a *Appliance) openJobs(ctx context.Context) (err error) {

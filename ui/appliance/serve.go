@@ -42,7 +42,7 @@ func (a *Appliance) newServer(ctx context.Context) (*ui.Server, error) {
 
 func (a *Appliance) apiOptions() api.Options {
 	o := api.Options{Version: a.opts.Version, Log: a.log, Ending: a.ending, Site: a.store, Browser: browse.New(a.store, a.view), Jobs: a.jobs,
-		Events: a.events, Lander: a.landing, Drives: a.drives, Uploads: a.uploads, Uploader: a.uploader, Exports: a.path(exportsFolder), Temp: a.path(inboxFolder), Definitions: a.definitions, Auth: a.auth, OIDC: a.config.Auth.OIDC.Issuer != "" && a.auth != nil,
+		Events: a.events, Lander: a.landing, Drives: a.drives, Uploads: a.uploads, Uploader: a.uploader, Exports: a.path(exportsFolder), Temp: a.path(inboxFolder), Definitions: a.definitions, Hosts: a.hosts, Clusters: a.clusters, Auth: a.auth, OIDC: a.config.Auth.OIDC.Issuer != "" && a.auth != nil,
 		Audit: a.audit, Keys: a.store, Settings: a.settings, Certs: a.certs, Host: host.Options{Folders: []string{a.config.Data}}, History: a.history, Diagnostics: a.diagnostics()}
 	if a.mirroring != nil { // a nil Mirroring is no nil Mirrorer
 		o.Mirrors = a.mirroring

@@ -26,6 +26,7 @@ const (
 	TrustRead       Right = "trust.read"
 	TrustWrite      Right = "trust.write"
 	HostsRead       Right = "hosts.read"
+	HostsWrite      Right = "hosts.write" // link, rename and unlink them
 	UsersRead       Right = "users.read"
 	UsersWrite      Right = "users.write"
 	TokensOwn       Right = "tokens.own"   // personal tokens for oneself
@@ -38,6 +39,10 @@ const (
 	DiagnosticsRead Right = "diagnostics.read"
 	MetricsRead     Right = "metrics.read"
 
+	ClustersRead  Right = "clusters.read"
+	ClustersWrite Right = "clusters.write" // form, upgrade, bring back, delete
+	ClustersAdmin Right = "clusters.admin" // administrators' access to the clusters themselves
+
 	DefinitionsRead  Right = "definitions.read"
 	DefinitionsWrite Right = "definitions.write" // what the site says to their variables
 )
@@ -49,7 +54,8 @@ type Rights uint32
 var names = []Right{
 	SystemRead, SystemWrite, ContentRead, ContentWrite, ContentDelete, BundlesRead, BundlesWrite, UploadsWrite, JobsRead, JobsWrite,
 	TrustRead, TrustWrite, HostsRead, UsersRead, UsersWrite, TokensOwn, TokensWrite, AuditRead, SettingsRead, SettingsWrite,
-	MirrorsRead, MirrorsWrite, DiagnosticsRead, MetricsRead, DefinitionsRead, DefinitionsWrite,
+	MirrorsRead, MirrorsWrite, DiagnosticsRead, MetricsRead, DefinitionsRead, DefinitionsWrite, HostsWrite,
+	ClustersRead, ClustersWrite, ClustersAdmin,
 }
 
 // AllRights lists every right.
@@ -94,8 +100,8 @@ const (
 func Roles() []Role { return []Role{Viewer, Operator, Admin} }
 
 var (
-	viewerRights   = setOf(SystemRead, ContentRead, BundlesRead, JobsRead, TrustRead, HostsRead, MirrorsRead, MetricsRead, TokensOwn, DefinitionsRead)
-	operatorRights = viewerRights | setOf(ContentWrite, BundlesWrite, UploadsWrite, JobsWrite, MirrorsWrite, DefinitionsWrite)
+	viewerRights   = setOf(SystemRead, ContentRead, BundlesRead, JobsRead, TrustRead, HostsRead, MirrorsRead, MetricsRead, TokensOwn, DefinitionsRead, ClustersRead)
+	operatorRights = viewerRights | setOf(ContentWrite, BundlesWrite, UploadsWrite, JobsWrite, MirrorsWrite, DefinitionsWrite, HostsWrite, ClustersWrite)
 	adminRights    = setOf(names...)
 
 	// narrowRights are what is left to who is restricted to some repositories.

@@ -15,13 +15,14 @@ var rightsTable = map[Right]string{
 	ContentRead: "voa", ContentWrite: "oa", ContentDelete: "a",
 	BundlesRead: "voa", BundlesWrite: "oa", UploadsWrite: "oa",
 	JobsRead: "voa", JobsWrite: "oa",
-	TrustRead: "voa", TrustWrite: "a", HostsRead: "voa",
+	TrustRead: "voa", TrustWrite: "a", HostsRead: "voa", HostsWrite: "oa",
 	UsersRead: "a", UsersWrite: "a",
 	TokensOwn: "voa", TokensWrite: "a",
 	AuditRead: "a", SettingsRead: "a", SettingsWrite: "a",
 	MirrorsRead: "voa", MirrorsWrite: "oa",
 	DiagnosticsRead: "a", MetricsRead: "voa",
 	DefinitionsRead: "voa", DefinitionsWrite: "oa",
+	ClustersRead: "voa", ClustersWrite: "oa", ClustersAdmin: "a",
 }
 
 func TestRights(t *testing.T) {

@@ -253,6 +253,14 @@ func listen(at func(*Config) *Listen) kind {
 	}, Listen.String})
 }
 
+// hostPort is an address without a scheme, or empty for none.
+func hostPort(at func(*Config) *string) kind {
+	return one(kind{name: "address", want: "host:port"}, at, textForm(func(text string) bool {
+		_, err := parseListen("https://" + text)
+		return text == "" || err == nil && !strings.Contains(text, "/")
+	}))
+}
+
 // parseListen takes plain HTTP for an address of loopback that says nothing else.
 func parseListen(text string) (l Listen, err error) {
 	var plain bool

@@ -38,6 +38,7 @@ type Config struct {
 	Jobs      Jobs
 
 	Definitions Definitions
+	Hosts       Hosts
 }
 
 // Site is what people see of the site.
@@ -136,6 +137,12 @@ type Media struct {
 // Definitions is how cluster definitions are checked.
 type Definitions struct {
 	Platforms []string // os/architecture[/variant] of the site's hosts; none: all of a definition's
+}
+
+// Hosts is how hosts link to the appliance.
+type Hosts struct {
+	Listen   string // HOST:PORT; the host may be empty, the port 0; empty: no hosts are managed
+	Announce bool   // by mDNS
 }
 
 // Jobs is what is kept of jobs.

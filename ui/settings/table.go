@@ -153,6 +153,13 @@ var table = []Field{
 		Doc:  "platforms of the site's hosts, like linux/arm64, for which all that a definition reaches has to be here; without any, all that it is for",
 		kind: platforms(func(c *Config) *[]string { return &c.Definitions.Platforms })},
 
+	{Name: "hosts.listen", Flag: "hosts-listen",
+		Doc:  "let hosts link to this address and ask for work there, by HTTPS with the site's own authority; without it no hosts are managed",
+		kind: hostPort(func(c *Config) *string { return &c.Hosts.Listen })},
+	{Name: "hosts.announce", Default: "true",
+		Doc:  "tell on the site's networks (mDNS) where hosts can link, so that they find the appliance, also when its address has changed",
+		kind: boolean(func(c *Config) *bool { return &c.Hosts.Announce })},
+
 	{Name: "jobs.history", Default: "90d", Reload: true,
 		Doc:  "for so long jobs that have ended are remembered, with their logs",
 		kind: span(func(c *Config) *time.Duration { return &c.Jobs.History }, time.Hour, 3650*day)},

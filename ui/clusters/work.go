@@ -1,0 +1,65 @@
+package clusters
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/landfall-dev/landfall/lifecycle/cluster"
+	"github.com/landfall-dev/landfall/lifecycle/cluster/run"
+	"github.com/landfall-dev/landfall/ui/jobs"
+)
+
+// work carries a run out, or goes on with it.
+func (c *Clusters) work(ctx context.Context, job *jobs.Run) (any, error) {
+	var a args
+	if err := job.Args(&a); err != nil {
+		return nil, err
+	}
+	r, err := c.runByID(ctx, a.Run)
+	if err != nil {
+		return nil, err
+	}
+	if !r.state.open() {
+		return map[string]any{"state": r.state}, nil
+	}
+	if err := c.setRun(ctx, r.id, `state = ?, reason = ''`, RunRunning); err != nil {
+		return nil, err
+	}
+	c.changed(ctx, a.Cluster)
+	spec := &cluster.Spec{}
+	if row, err := c.row(ctx, c.db.Read, a.Cluster); err == nil {
+		spec = row.spec
+	}
+	err = run.Run(ctx, r.plan, run.Options{ID: r.id, Journal: newJournal(c, r, job), Hosts: c.opts.Hosts, Site: &site{c: c, name: a.Cluster, run: r},
+		Paused: func(ctx context.Context) (bool, error) {
+			at, err := c.runByID(ctx, r.id)
+			return err == nil && at.pausing, err
+		},
+		Open: func(at time.Time) time.Duration { return spec.Upgrade.Closed(at) },
+		Log:  c.opts.Log})
+	return map[string]any{"run": r.id, "kind": r.kind}, c.ended(ctx, r, err)
+}
+
+// ended notes how a run came to its end; it stays as it is when the appliance ends.
+func (c *Clusters) ended(ctx context.Context, r *runRow, failure error) error {
+	if ctx.Err() != nil && errors.Is(context.Cause(ctx), jobs.ErrShutdown) {
+		return failure
+	}
+	c.forgetNotes(r.id)
+	after := context.WithoutCancel(ctx) // a cancelled job's run has stopped, too
+	defer c.changed(after, r.cluster)
+	switch {
+	case failure == nil:
+		return c.setRun(after, r.id, `state = ?, reason = '', ended_at = ?`, RunDone, now())
+	case errors.Is(failure, run.ErrPaused):
+		return c.setRun(after, r.id, `state = ?, pausing = 0, reason = ?`, RunPaused, "somebody wants it to wait")
+	}
+	return errors.Join(failure, c.setRun(after, r.id, `state = ?, reason = ?`, RunFailed, failure.Error()))
+}
+
+func (c *Clusters) forgetNotes(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.notes, id)
+}
