@@ -17,7 +17,7 @@ import (
 const systemNamespace = "kube-system"
 
 // AwaitPods waits until the pods of Kubernetes' own on a node, or on all without one,
-// are ready.
+// are ready, and without one until none of its workloads is being changed.
 func (c *Client) AwaitPods(ctx context.Context, node string, progress func(string)) error {
 	return c.until(ctx, "pods of "+systemNamespace, func(ctx context.Context) (string, error) {
 		missing, err := c.systemPods(ctx, node)
@@ -46,6 +46,28 @@ func (c *Client) systemPods(ctx context.Context, node string) (missing []string,
 		}
 		if why != "" {
 			missing = append(missing, "pod "+p.GetName()+": "+why+" "+waiting(p))
+		}
+	}
+	if node != "" {
+		return missing, nil
+	}
+	changing, err := c.systemWorkloads(ctx)
+	return append(missing, changing...), err
+}
+
+// systemWorkloads are those of Kubernetes' own that are being changed. Until that is over
+// no host may be emptied: while a proxy is replaced, its host does not learn where pods
+// have gone.
+func (c *Client) systemWorkloads(ctx context.Context) (missing []string, err error) {
+	for _, kind := range workloads {
+		found, err := c.objects.Resource(kind).Namespace(systemNamespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, err
+		}
+		for i := range found.Items {
+			if why, _ := unready(&found.Items[i]); why != "" {
+				missing = append(missing, nameOf(&found.Items[i])+": "+why)
+			}
 		}
 	}
 	return missing, nil

@@ -62,6 +62,9 @@ func (t *task) begin(ctx context.Context, k *host.Kubeadm) error {
 			return err
 		}
 	}
+	if err := t.putKept(); err != nil { // of a reset that was interrupted
+		return err
+	}
 	if _, err := t.tree.mkdir(kubernetesFolder, 0o755); err != nil {
 		return err
 	}
@@ -200,6 +203,9 @@ func (t *task) saveKept(content map[string][]byte, modes map[string]fs.FileMode)
 
 func (t *task) putKept() error {
 	content, err := os.ReadFile(t.keptFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -180,7 +180,7 @@ func (l *loop) tell(ctx context.Context, id string, progress *latest, ended <-ch
 func (l *loop) report(ctx context.Context, r host.Result) {
 	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
 		err := l.client.Report(ctx, r)
-		if err == nil || errors.Is(err, registry.ErrNotFound) {
+		if err == nil || errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrInvalid) {
 			if err := l.journal.reported(r.ID); err != nil {
 				l.log.Error("that an end was reported could not be noted: it is reported again", "op", r.ID, "error", err)
 			}

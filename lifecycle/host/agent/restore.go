@@ -84,16 +84,21 @@ func (t *task) swapState(ctx context.Context) error {
 			return context.Cause(limited)
 		}
 	}
-	if err := t.tree.remove(etcdBefore); err != nil {
-		return err
+	if t.attempt == 1 { // what an interrupted attempt has put aside is the state before
+		if err := t.tree.remove(etcdBefore); err != nil {
+			return err
+		}
 	}
-	if t.tree.exists(etcdMember) {
+	if t.tree.exists(etcdMember) && !t.tree.exists(etcdBefore) {
 		if _, err := t.tree.mkdir(etcdBefore, 0o700); err != nil {
 			return err
 		}
 		if err := t.moveFolder(etcdMember, etcdBefore+"/member"); err != nil {
 			return err
 		}
+	}
+	if err := t.tree.remove(etcdMember); err != nil { // restored by that attempt
+		return err
 	}
 	return t.moveFolder(etcdRestored+"/member", etcdMember)
 }

@@ -141,6 +141,9 @@ func (t *tree) put(path string, make func(temporary string) error) (err error) {
 	if err := t.root.Rename(temp, local); err != nil {
 		return err
 	}
+	// rename(2) leaves both names when they are of the same file already, which is so
+	// when an interrupted operation has linked it before.
+	t.root.Remove(temp)
 	return t.sync(filepath.Dir(local))
 }
 
