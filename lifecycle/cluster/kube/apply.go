@@ -122,7 +122,7 @@ func (c *Client) put(ctx context.Context, o *unstructured.Unstructured) error {
 	}
 	replaced := false
 	return c.until(ctx, nameOf(o), func(ctx context.Context) (string, error) {
-		in, _, err := c.resource(o.GroupVersionKind(), o.GetNamespace())
+		in, err := c.resource(o.GroupVersionKind(), o.GetNamespace())
 		if meta.IsNoMatchError(err) {
 			return "", fmt.Errorf("%w: the cluster knows no %s: the layer that brings it has to come before, or dependsOn name it", registry.ErrInvalid, o.GroupVersionKind())
 		}
@@ -144,7 +144,7 @@ func (c *Client) put(ctx context.Context, o *unstructured.Unstructured) error {
 
 // remove deletes an object, and what belongs to it, in the background.
 func (c *Client) remove(ctx context.Context, k key) error {
-	in, _, err := c.resource(k.kind(), k.Namespace)
+	in, err := c.resource(k.kind(), k.Namespace)
 	if meta.IsNoMatchError(err) {
 		return nil // with its kind it is gone, too
 	}

@@ -158,20 +158,20 @@ func (c *Client) retried(ctx context.Context, what string, do func(ctx context.C
 	return c.until(ctx, what, func(ctx context.Context) (string, error) { return "", do(ctx) })
 }
 
-// resource is where objects of a kind are; namespaced or not.
-func (c *Client) resource(kind schema.GroupVersionKind, namespace string) (dynamic.ResourceInterface, bool, error) {
+// resource is where objects of a kind are; the namespace counts where the kind has some.
+func (c *Client) resource(kind schema.GroupVersionKind, namespace string) (dynamic.ResourceInterface, error) {
 	m, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	if meta.IsNoMatchError(err) {
 		c.mapper.Reset() // its definition may be new
 		m, err = c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if m.Scope.Name() != meta.RESTScopeNameNamespace {
-		return c.objects.Resource(m.Resource), false, nil
+		return c.objects.Resource(m.Resource), nil
 	}
-	return c.objects.Resource(m.Resource).Namespace(namespace), true, nil
+	return c.objects.Resource(m.Resource).Namespace(namespace), nil
 }
 
 // Resources that every cluster has.

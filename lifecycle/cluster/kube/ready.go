@@ -15,7 +15,7 @@ import (
 
 // live is an object as it is now, nil when it is not there.
 func (c *Client) live(ctx context.Context, k key) (*unstructured.Unstructured, error) {
-	in, _, err := c.resource(k.kind(), k.Namespace)
+	in, err := c.resource(k.kind(), k.Namespace)
 	if meta.IsNoMatchError(err) {
 		return nil, nil
 	}

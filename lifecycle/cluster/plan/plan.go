@@ -155,8 +155,6 @@ func hostAct(name string, op host.Op) cluster.Act {
 
 func kubeAct(a cluster.KubeAct) cluster.Act { return cluster.Act{Kube: &a} }
 
-func siteAct(a cluster.SiteAct) cluster.Act { return cluster.Act{Site: &a} }
-
 // controls are the hosts of the control plane, workers all others.
 func controls(nodes []driver.Node) (list []driver.Node) {
 	for _, n := range nodes {

@@ -194,8 +194,7 @@ func (a *Agent) placeFolder(path string, mode fs.FileMode) error {
 	}); err != nil {
 		return err
 	}
-	_, err := a.tree.mkdir(path, mode)
-	return err
+	return a.tree.mkdir(path, mode)
 }
 
 // takeAway removes a path with what is below it. What operations have put there is

@@ -65,13 +65,13 @@ func (t *task) begin(ctx context.Context, k *host.Kubeadm) error {
 	if err := t.putKept(); err != nil { // of a reset that was interrupted
 		return err
 	}
-	if _, err := t.tree.mkdir(kubernetesFolder, 0o755); err != nil {
+	if err := t.tree.mkdir(kubernetesFolder, 0o755); err != nil {
 		return err
 	}
 	if err := t.tree.put(stepConfig, t.tree.write(0o600, strings.NewReader(string(k.Config)))); err != nil {
 		return err
 	}
-	defer t.tree.remove(stepConfig)
+	defer func() { _ = t.tree.remove(stepConfig) }() // it has a token, which ends by itself
 	args := []string{string(k.Step), "--config", t.tree.outside(stepConfig)}
 	if len(k.Ignore) > 0 {
 		args = append(args, "--ignore-preflight-errors="+strings.Join(k.Ignore, ","))
@@ -214,7 +214,7 @@ func (t *task) putKept() error {
 		return err
 	}
 	for path, f := range files {
-		if _, err := t.tree.mkdir(filepath.Dir(path), 0o755); err != nil {
+		if err := t.tree.mkdir(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
 		if err := t.tree.put(path, t.tree.write(f.Mode, strings.NewReader(string(f.Content)))); err != nil {

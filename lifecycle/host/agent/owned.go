@@ -121,7 +121,7 @@ func (a *Agent) claim(paths []string, by string) error {
 		return err
 	}
 	for _, path := range paths {
-		if _, err := a.tree.mkdir(filepath.Dir(path), 0o755); err != nil {
+		if err := a.tree.mkdir(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
 	}
@@ -211,7 +211,7 @@ func (a *Agent) releaseFolders() error {
 	return a.ownLocked(func(o *owned) {
 		for _, folder := range slices.Backward(o.Folders) {
 			if local, err := a.tree.local(folder); err == nil {
-				a.tree.root.Remove(local) // not when others have put something there
+				_ = a.tree.root.Remove(local) // not when others have put something there
 			}
 		}
 		o.Folders = nil

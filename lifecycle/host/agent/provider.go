@@ -109,9 +109,8 @@ func (t *task) version(ctx context.Context, p *host.Provider) ([]item, error) {
 			return items, nil
 		} else if ctx.Err() != nil {
 			return nil, err
-		} else {
-			t.log.Warn("what was kept of a provider is damaged, and fetched again", "provider", p.Name, "digest", p.Blob.Digest, "error", err)
 		}
+		t.log.Warn("what was kept of a provider is damaged, and fetched again", "provider", p.Name, "digest", p.Blob.Digest)
 	}
 	blob, err := t.fetch(ctx, &p.Blob)
 	if err != nil {
@@ -175,7 +174,7 @@ func (t *task) replace(ctx context.Context, p *host.Provider, state *providerSta
 		return err
 	}
 	t.say("putting %s in place", p.Name)
-	old, err := t.exchange(p, state, items)
+	old, err := t.exchange(p, items)
 	if err != nil {
 		return err
 	}
@@ -212,7 +211,7 @@ func (s *providerState) settle(p *host.Provider, now time.Time) {
 }
 
 // exchange places the items, takes away what only other versions had, and returns that.
-func (t *task) exchange(p *host.Provider, state *providerState, items []item) (old []item, err error) {
+func (t *task) exchange(p *host.Provider, items []item) (old []item, err error) {
 	t.files.Lock()
 	defer t.files.Unlock()
 	by := "provider " + p.Name

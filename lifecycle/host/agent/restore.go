@@ -60,7 +60,7 @@ func (t *task) restore(ctx context.Context, r *host.Restore) error {
 
 // movePods moves the manifests of static pods that work with etcd's state.
 func (t *task) movePods(from, to string) error {
-	if _, err := t.tree.mkdir(to, 0o700); err != nil {
+	if err := t.tree.mkdir(to, 0o700); err != nil {
 		return err
 	}
 	for _, name := range statePods {
@@ -90,7 +90,7 @@ func (t *task) swapState(ctx context.Context) error {
 		}
 	}
 	if t.tree.exists(etcdMember) && !t.tree.exists(etcdBefore) {
-		if _, err := t.tree.mkdir(etcdBefore, 0o700); err != nil {
+		if err := t.tree.mkdir(etcdBefore, 0o700); err != nil {
 			return err
 		}
 		if err := t.moveFolder(etcdMember, etcdBefore+"/member"); err != nil {

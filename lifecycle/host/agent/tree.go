@@ -128,10 +128,10 @@ func (t *tree) put(path string, make func(temporary string) error) (err error) {
 		return fmt.Errorf("%s: %w: there is a folder", path, registry.ErrConflict)
 	}
 	temp := temporary(local)
-	t.root.Remove(temp)
+	_ = t.root.Remove(temp)
 	defer func() {
 		if err != nil {
-			t.root.Remove(temp)
+			_ = t.root.Remove(temp)
 			err = registry.DiskError(fmt.Errorf("%s: %w", path, err))
 		}
 	}()
@@ -143,7 +143,7 @@ func (t *tree) put(path string, make func(temporary string) error) (err error) {
 	}
 	// rename(2) leaves both names when they are of the same file already, which is so
 	// when an interrupted operation has linked it before.
-	t.root.Remove(temp)
+	_ = t.root.Remove(temp)
 	return t.sync(filepath.Dir(local))
 }
 
@@ -199,12 +199,11 @@ func (t *tree) link(from string, mode fs.FileMode) func(string) error {
 	}
 }
 
-// mkdir makes a folder with those above it, and returns the new ones, as paths of the
-// host, the outermost first.
-func (t *tree) mkdir(path string, mode fs.FileMode) (made []string, err error) {
+// mkdir makes a folder with those above it.
+func (t *tree) mkdir(path string, mode fs.FileMode) error {
 	local, err := t.local(filepath.Join(path, "x")) // the folder itself may be a link
 	if err != nil {
-		return nil, err
+		return err
 	}
 	at := "."
 	for part := range strings.SplitSeq(filepath.Dir(local), "/") {
@@ -221,11 +220,10 @@ func (t *tree) mkdir(path string, mode fs.FileMode) (made []string, err error) {
 			err = t.sync(parent)
 		}
 		if err != nil {
-			return made, registry.DiskError(fmt.Errorf("%s: %w", path, err))
+			return registry.DiskError(fmt.Errorf("%s: %w", path, err))
 		}
-		made = append(made, "/"+at)
 	}
-	return made, nil
+	return nil
 }
 
 func (t *tree) sync(local string) error {
