@@ -4,176 +4,269 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"slices"
 
 	containerd "github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/landfall-dev/landfall/internal/parallel"
 	"github.com/landfall-dev/landfall/lifecycle/host"
 	"github.com/landfall-dev/landfall/registry"
 )
 
-// layersAtOnce is how many layers of an image are moved at the same time.
+// layersAtOnce is how many blobs of an image are moved at the same time.
 const layersAtOnce = 3
 
-// Pull brings images in and pins them for an owner. What is there is not moved again,
-// and of what was begun the rest is. A name that is another image's here stays with
-// that, unless the pull says that names move: what is staged changes nothing of what
-// runs. ErrDigest when the source has another image under a digest; ErrNotFound names the
-// image that it has not.
+// maxDepth bounds indexes within indexes.
+const maxDepth = 4
+
+// Pull brings images in, unpacks them, and pins them for an owner. Of an index, only
+// what is for this machine is moved. What is there is not moved again, and of what an
+// interrupted pull has begun, the rest is. First it is seen to that the source has each
+// of the images; then they come one after the other, each named when it is whole.
+//
+// A name that is another image's here stays with that, unless the pull says that names
+// move: what is staged changes nothing of what runs.
+//
+// progress hears how many bytes have moved, and how many will have; it may be nil.
+//
+// ErrNotFound names the image that the source has not, ErrDigest both digests when the
+// source has another one under its name instead. ErrUnreachable is of the source or of
+// containerd, ErrNoSpace of containerd's folder.
 func (r *Runtime) Pull(ctx context.Context, p host.Pull, progress func(done, total int64)) (out host.Pulled, err error) {
+	if err := checkOwner(p.Owner); err != nil {
+		return out, err
+	}
 	client, ctx, err := r.open(ctx)
 	if err != nil {
 		return out, err
 	}
 	defer client.Close()
-	ctx, release, err := client.WithLease(ctx)
-	if err != nil {
-		return out, fmt.Errorf("containerd: %w: %w", registry.ErrUnreachable, err)
-	}
-	defer func() { err = errors.Join(err, release(context.WithoutCancel(ctx))) }()
-	m, err := newMover(p.Source, p.Rate)
+	from, err := openSource(p.Source, p.Rate, r.opts.Data)
 	if err != nil {
 		return out, err
 	}
-	defer m.close()
-	m.progress = progress
+	defer from.close()
+	from.progress = progress
+	leased, end, err := r.lease(ctx, client, p.Owner)
+	if err != nil {
+		return out, err
+	}
+	job := &pull{Pull: p, runtime: r, client: client, store: client.ContentStore(), from: from, match: platforms.Only(platforms.DefaultSpec())}
+	out, err = job.run(leased)
+	out.Bytes = from.bytes()
+	return out, end(err)
+}
+
+// pull is one that is under way.
+type pull struct {
+	host.Pull
+	runtime     *Runtime
+	client      *containerd.Client
+	store       content.Store
+	from        *source
+	match       platforms.MatchComparer
+	snapshotter string
+}
+
+// wanted is an image with what this machine needs of it.
+type wanted struct {
+	host.Image
+	ref    registry.Ref
+	target registry.Descriptor   // what the name stands for
+	config registry.Descriptor   // of the image for this machine
+	blobs  []registry.Descriptor // the configuration and the layers, each once
+	moved  bool                  // some of it came, or has to come, over the network
+}
+
+// name is what the record with its tag is called; with a digest, it has none.
+func (w *wanted) name() string {
+	if w.ref.Digest != "" {
+		return w.ref.ByDigest(w.ref.Digest).String()
+	}
+	return w.ref.String()
+}
+
+func (p *pull) run(ctx context.Context) (out host.Pulled, err error) {
+	if p.snapshotter, err = snapshotter(ctx, p.client); err != nil {
+		return out, p.runtime.fail(ctx, err)
+	}
+	list, err := p.lookAll(ctx)
+	if err != nil {
+		return out, err
+	}
 	keep := map[string]bool{}
-	for _, i := range p.Images {
-		there, err := r.pullOne(ctx, client, m, i, p)
-		out.Bytes = m.moved.Load()
+	for _, w := range list {
+		names, err := p.bring(ctx, w)
 		if err != nil {
-			return out, fmt.Errorf("image %s: %w", i.Name, kindOf(err))
+			return out, fmt.Errorf("image %s: %w", w.Name, p.runtime.fail(ctx, err))
 		}
-		if out.Images++; there {
+		if out.Images++; !w.moved {
 			out.There++
 		}
-		for _, name := range recordsOf(i) {
+		for _, name := range names {
 			keep[name] = true
 		}
 	}
 	if p.Replace {
-		err = unpin(ctx, client.ImageService(), p.Owner, keep)
+		err = p.runtime.unpin(ctx, p.client.ImageService(), p.Owner, keep)
 	}
 	return out, err
 }
 
-// recordsOf are the names of an image's records.
-func recordsOf(i host.Image) []string {
-	ref, err := registry.ParseRef(i.Name)
-	if err != nil {
-		return []string{i.Name}
-	}
-	return []string{i.Name, ref.Repository + "@" + i.Digest.String()}
-}
-
-// pullOne brings one image in, and reports whether it was there.
-func (r *Runtime) pullOne(ctx context.Context, client *containerd.Client, m *mover, i host.Image, p host.Pull) (there bool, err error) {
-	ref, err := registry.ParseRef(i.Name)
-	if err != nil {
-		return false, err
-	}
-	byDigest := ref.Repository + "@" + i.Digest.String()
-	store, match := client.ImageService(), platforms.Only(platforms.DefaultSpec())
-	record, err := store.Get(ctx, byDigest)
-	if err == nil {
-		there, _, _, _, err = images.Check(ctx, client.ContentStore(), record.Target, match)
-	} else if errdefs.IsNotFound(err) {
-		err = nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if !there {
-		before := m.moved.Load()
-		if record, err = client.Fetch(ctx, byDigest, containerd.WithResolver(m.resolver), containerd.WithPlatformMatcher(match),
-			containerd.WithMaxConcurrentDownloads(layersAtOnce), containerd.WithImageHandler(m.watch())); err != nil {
-			return false, err
+// lookAll learns what has to be moved for all images.
+func (p *pull) lookAll(ctx context.Context) (list []*wanted, err error) {
+	missing := map[string]int64{}
+	for _, i := range p.Images {
+		w := &wanted{Image: i}
+		before := p.from.bytes()
+		if err := p.look(ctx, w); err != nil {
+			return nil, fmt.Errorf("image %s: %w", i.Name, p.runtime.fail(ctx, err))
 		}
-		r.opts.Log.InfoContext(ctx, "an image was brought in", "image", i.Name, "digest", i.Digest, "bytes", m.moved.Load()-before)
+		w.moved = p.from.bytes() > before
+		for _, d := range w.blobs {
+			left, err := p.left(ctx, d)
+			if err != nil {
+				return nil, p.runtime.fail(ctx, err)
+			}
+			if left >= 0 {
+				missing[d.Digest.String()] = left
+				w.moved = true
+			}
+		}
+		list = append(list, w)
 	}
-	if err := r.unpack(ctx, client, record, match); err != nil {
-		return there, err
+	var sum int64
+	for _, left := range missing {
+		sum += left
 	}
-	return there, enter(ctx, store, i, record.Target, p)
+	p.from.expect(sum)
+	return list, nil
 }
 
-// unpack lays the image out as the file systems of containers begin, so that none has to
-// wait for that.
-func (r *Runtime) unpack(ctx context.Context, client *containerd.Client, record images.Image, match platforms.MatchComparer) error {
-	image := containerd.NewImageWithPlatform(client, record, match)
-	if done, err := image.IsUnpacked(ctx, ""); err == nil && done {
-		return nil
+// left is how many bytes of a blob are missing; -1 when it is there.
+func (p *pull) left(ctx context.Context, d registry.Descriptor) (int64, error) {
+	if _, err := p.store.Info(ctx, d.Digest); err == nil {
+		return -1, nil
+	} else if !errdefs.IsNotFound(err) {
+		return 0, err
 	}
-	return image.Unpack(ctx, "")
+	status, err := p.store.Status(ctx, remotes.MakeRefKey(ctx, d))
+	if errdefs.IsNotFound(err) {
+		return d.Size, nil
+	}
+	return max(0, d.Size-status.Offset), err
 }
 
-// enter makes an image's records, pinned for the owner.
-func enter(ctx context.Context, store images.Store, i host.Image, target ocispec.Descriptor, p host.Pull) error {
-	for n, name := range recordsOf(i) {
-		labels := map[string]string{labelManaged: "managed", labelPinned: "pinned", labelOurs: "true", labelOwner + p.Owner: i.Digest.String()}
-		old, err := store.Get(ctx, name)
-		switch {
-		case errdefs.IsNotFound(err):
-			_, err = store.Create(ctx, images.Image{Name: name, Target: target, Labels: labels})
-		case err != nil:
-		case old.Target.Digest != target.Digest && n == 0 && !p.Move:
-			continue // the name is what runs now
-		default:
-			if old.Labels[labelPinned] != "" && old.Labels[labelOurs] == "" {
-				delete(labels, labelOurs) // it is pinned by the runtime itself, as the pause image is
-			}
-			for k, v := range labels {
-				if old.Labels == nil {
-					old.Labels = map[string]string{}
-				}
-				old.Labels[k] = v
-			}
-			old.Target = target
-			_, err = store.Update(ctx, old, "target", "labels")
+// look reads an image's manifests, from containerd or the source, down to what is for
+// this machine.
+func (p *pull) look(ctx context.Context, w *wanted) (err error) {
+	if w.ref, err = registry.ParseRef(w.Name); err != nil {
+		return err
+	}
+	if _, err = registry.ParseDigest(w.Digest.String()); err != nil {
+		return err
+	}
+	if w.ref.Digest != "" && w.ref.Digest != w.Digest {
+		return fmt.Errorf("%w: its name has another digest than the wanted %s", registry.ErrInvalid, w.Digest)
+	}
+	if w.target, err = p.manifest(ctx, w.ref.ByDigest(w.Digest)); err != nil {
+		return p.changed(ctx, w, err)
+	}
+	children := images.LimitManifests(images.FilterPlatforms(images.SetChildrenLabels(p.store, images.ChildrenHandler(p.store)), p.match), p.match, 1)
+	d := w.target
+	for depth := 0; registry.IsIndex(d.MediaType); depth++ {
+		list, err := children(ctx, d)
+		if errdefs.IsNotFound(err) || err == nil && (len(list) == 0 || depth == maxDepth) {
+			return fmt.Errorf("%w: its index %s has nothing for %s", registry.ErrNotFound, d.Digest, platforms.FormatAll(platforms.DefaultSpec()))
 		}
 		if err != nil {
-			return fmt.Errorf("containerd: image %s: %w", name, err)
+			return err
+		}
+		if _, err := p.manifest(ctx, w.ref.ByDigest(list[0].Digest)); err != nil {
+			return err
+		}
+		d = list[0]
+	}
+	return p.lookDown(ctx, w, d, children)
+}
+
+// lookDown reads what a manifest names.
+func (p *pull) lookDown(ctx context.Context, w *wanted, d registry.Descriptor, children images.HandlerFunc) error {
+	list, err := children(ctx, d)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 || !images.IsConfigType(list[0].MediaType) {
+		return fmt.Errorf("%w: %s is no manifest of an image that containers can be made from", registry.ErrInvalid, d.Digest)
+	}
+	w.config = list[0]
+	for _, b := range list {
+		if !slices.ContainsFunc(w.blobs, func(o registry.Descriptor) bool { return o.Digest == b.Digest }) {
+			w.blobs = append(w.blobs, b)
 		}
 	}
 	return nil
 }
 
-// kindOf gives an error of containerd's the kind that it is here.
-func kindOf(err error) error {
-	for _, k := range []error{registry.ErrNotFound, registry.ErrDigest, registry.ErrNoSpace, registry.ErrUnreachable, registry.ErrDenied} {
-		if errors.Is(err, k) {
-			return err
+// changed explains why the source has not got an image's digest: its name may stand for
+// another one there by now.
+func (p *pull) changed(ctx context.Context, w *wanted, err error) error {
+	if !errors.Is(err, registry.ErrNotFound) || w.ref.Tag == "" {
+		return err
+	}
+	d, e := p.from.named(ctx, registry.Ref{Repository: w.ref.Repository, Tag: w.ref.Tag})
+	if e != nil || d.Digest == w.Digest {
+		return err
+	}
+	return fmt.Errorf("%w: the source has %s under this name, and %s is wanted: the source was changed; bring the definition's content there again", registry.ErrDigest, d.Digest, w.Digest)
+}
+
+// bring moves what is missing of an image, unpacks and names it.
+func (p *pull) bring(ctx context.Context, w *wanted) (names []string, err error) {
+	before := p.from.bytes()
+	err = parallel.Do(ctx, layersAtOnce, w.blobs, func(ctx context.Context, d registry.Descriptor) error {
+		return p.blob(ctx, w.ref.Repository, d)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := p.unpack(ctx, w); err != nil {
+		return nil, err
+	}
+	if names, err = p.enter(ctx, w); err == nil && w.moved {
+		p.runtime.opts.Log.InfoContext(ctx, "an image was brought in", "image", w.Name, "digest", w.Digest, "bytes", p.from.bytes()-before)
+	}
+	return names, err
+}
+
+// unpack lays the image out as the file systems of containers begin, so that none has to
+// wait for that. What is unpacked stays for as long as the image does.
+func (p *pull) unpack(ctx context.Context, w *wanted) error {
+	image := containerd.NewImageWithPlatform(p.client, images.Image{Name: w.name(), Target: w.target}, p.match)
+	return image.Unpack(ctx, p.snapshotter)
+}
+
+// snapshotter is containerd's usual one, or the plain one where the kernel or the file
+// system does not bear that; the CRI plugin would have to be set so, too.
+func snapshotter(ctx context.Context, client *containerd.Client) (string, error) {
+	found, err := plugins(ctx, client, "type==io.containerd.snapshotter.v1")
+	if err != nil {
+		return "", err
+	}
+	if label, err := client.GetLabel(ctx, "containerd.io/defaults/snapshotter"); err == nil && label != "" {
+		return label, nil
+	}
+	for _, want := range []string{"overlayfs", "native"} {
+		for _, p := range found {
+			if p.ID == want {
+				return want, nil
+			}
 		}
 	}
-	switch {
-	case errdefs.IsNotFound(err):
-		return fmt.Errorf("%w: %w", registry.ErrNotFound, err)
-	case errdefs.IsUnauthorized(err), errdefs.IsPermissionDenied(err):
-		return fmt.Errorf("%w: %w", registry.ErrDenied, err)
-	case errdefs.IsFailedPrecondition(err):
-		return fmt.Errorf("%w: %w", registry.ErrDigest, err)
-	}
-	return registry.DiskError(err)
-}
-
-// watch counts what an image reaches, for its progress.
-func (m *mover) watch() images.Handler {
-	return images.HandlerFunc(func(_ context.Context, d ocispec.Descriptor) ([]ocispec.Descriptor, error) {
-		m.total.Add(d.Size)
-		return nil, nil
-	})
-}
-
-// mover moves bytes from a source.
-type mover struct {
-	resolver remotes.Resolver
-	progress func(done, total int64)
-	moved    atomic.Int64 // bytes over the network
-	total    atomic.Int64 // bytes of what was looked at
-	close    func()
+	return "", nil // as containerd has it
 }

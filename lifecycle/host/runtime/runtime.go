@@ -3,9 +3,11 @@
 // keeps them from being collected for as long as somebody wants them. It starts no
 // containers.
 //
-// Nouns. A record is an image's entry in containerd: one for its name, one for its
-// digest. A pin is a label of a record that names its owner; a record with pins has the
-// label by which containerd's CRI plugin tells the kubelet that an image stays.
+// Nouns. A record is an image's entry in containerd. An image has three: one for its
+// name, one for the repository with its digest, and one for its id, which is the digest
+// of its configuration; the CRI plugin makes the same. A pin is a label of a record that
+// names its owner; a record with pins has the label by which the CRI plugin tells the
+// kubelet that an image stays. A lease keeps what a pull has brought until records do.
 package runtime
 
 import (
@@ -14,10 +16,11 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
+	"sync"
+	"time"
 
+	introspection "github.com/containerd/containerd/api/services/introspection/v1"
 	containerd "github.com/containerd/containerd/v2/client"
-	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 
 	"github.com/landfall-dev/landfall/lifecycle/host"
@@ -27,6 +30,7 @@ import (
 // Options of a Runtime. The zero value is the default.
 type Options struct {
 	Endpoint string       // path of containerd's socket; empty: the first of those that containerd and k3s have
+	Data     string       // folder for files that live for a moment; empty: the system's for such
 	Log      *slog.Logger // nil for silence
 }
 
@@ -36,23 +40,24 @@ var sockets = []string{"/run/containerd/containerd.sock", "/run/k3s/containerd/c
 // namespace is that of Kubernetes in containerd.
 const namespace = "k8s.io"
 
-// Labels of records.
-const (
-	labelManaged = "io.cri-containerd.image"  // the CRI plugin knows the record
-	labelPinned  = "io.cri-containerd.pinned" // the kubelet leaves the image alone
-	labelOurs    = "landfall.dev/pinned"      // labelPinned was set here
-	labelOwner   = "landfall.dev/pin."        // and an owner
-	labelIndex   = "landfall.dev/digest"      // what the name stands for
-)
+// statusLimit is how long containerd may think about how it is.
+const statusLimit = 5 * time.Second
 
 // Runtime is that of one host. It is opened for each thing that is done, since
-// containerd may be begun again meanwhile.
-type Runtime struct{ opts Options }
+// containerd may be begun again meanwhile. It is safe for concurrent use.
+type Runtime struct {
+	opts Options
+
+	pins sync.Mutex // held while labels are read, decided about and written
+
+	mu     sync.Mutex      // protects active
+	active map[string]bool // leases of pulls under way, by id
+}
 
 // New makes one. It dials nobody yet.
 func New(opts Options) *Runtime {
 	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
-	return &Runtime{opts}
+	return &Runtime{opts: opts, active: map[string]bool{}}
 }
 
 func (r *Runtime) endpoint() string {
@@ -67,88 +72,64 @@ func (r *Runtime) endpoint() string {
 	return sockets[0]
 }
 
-// open dials containerd. ErrUnreachable when it does not run.
+// installed reports whether a runtime was ever begun since the machine started.
+func (r *Runtime) installed() bool {
+	_, err := os.Stat(r.endpoint())
+	return err == nil
+}
+
+// open makes a client of containerd; whether that runs is seen at the first call.
 func (r *Runtime) open(ctx context.Context) (*containerd.Client, context.Context, error) {
-	path := r.endpoint()
-	client, err := containerd.New(path, containerd.WithDefaultNamespace(namespace))
+	client, err := containerd.New(r.endpoint(), containerd.WithDefaultNamespace(namespace))
 	if err != nil {
-		return nil, ctx, fmt.Errorf("containerd at %s: %w: %w", path, registry.ErrUnreachable, err)
+		return nil, ctx, fmt.Errorf("containerd at %s: %w: %w", r.endpoint(), registry.ErrUnreachable, err)
 	}
 	return client, namespaces.WithNamespace(ctx, namespace), nil
 }
 
-// Status tells how the runtime is.
+// Status tells how the runtime is: the zero value when there is none. It is ready when
+// it answers, and its CRI plugin, which the kubelet speaks to, works.
 func (r *Runtime) Status(ctx context.Context) (s host.Runtime) {
-	s.Name, s.Endpoint = "containerd", r.endpoint()
-	if _, err := os.Stat(s.Endpoint); err != nil {
-		return host.Runtime{}
+	if !r.installed() {
+		return s
 	}
+	s.Name, s.Endpoint = "containerd", r.endpoint()
 	client, ctx, err := r.open(ctx)
 	if err != nil {
 		return s
 	}
 	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, statusLimit)
+	defer cancel()
 	version, err := client.Version(ctx)
 	if err != nil {
 		return s
 	}
-	s.Version, s.Ready = version.Version, true
+	s.Version = version.Version
+	cri, err := plugins(ctx, client, "type==io.containerd.grpc.v1,id==cri")
+	s.Ready = err == nil && len(cri) > 0
 	list, err := client.ImageService().List(ctx)
 	if err != nil {
 		return s
 	}
-	for _, i := range list {
-		if strings.Contains(i.Name, "@") || strings.HasPrefix(i.Name, "sha256:") {
-			continue // the same image by its digest, or its configuration's
-		}
-		if s.Images++; i.Labels[labelPinned] != "" {
+	for _, i := range group(list) {
+		if s.Images++; i.Pinned {
 			s.Pinned++
 		}
 	}
 	return s
 }
 
-// Unpin takes the pins of an owner away. A runtime that does not run has none that
-// matter any more only when it is gone for good, so that this is an error.
-func (r *Runtime) Unpin(ctx context.Context, owner string) error {
-	if _, err := os.Stat(r.endpoint()); os.IsNotExist(err) {
-		return nil
-	}
-	client, ctx, err := r.open(ctx)
+// plugins are those of containerd that a filter lets through, and that work.
+func plugins(ctx context.Context, client *containerd.Client, filter string) (list []*introspection.Plugin, err error) {
+	all, err := client.IntrospectionService().Plugins(ctx, filter)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer client.Close()
-	return unpin(ctx, client.ImageService(), owner, nil)
-}
-
-// unpin takes an owner's pins away, but for those of some records.
-func unpin(ctx context.Context, store images.Store, owner string, keep map[string]bool) error {
-	list, err := store.List(ctx)
-	if err != nil {
-		return fmt.Errorf("containerd: %w", err)
-	}
-	for _, i := range list {
-		if _, pinned := i.Labels[labelOwner+owner]; !pinned || keep[i.Name] {
-			continue
-		}
-		delete(i.Labels, labelOwner+owner)
-		if !owned(i.Labels) && i.Labels[labelOurs] != "" {
-			delete(i.Labels, labelPinned)
-			delete(i.Labels, labelOurs)
-		}
-		if _, err := store.Update(ctx, i, "labels"); err != nil {
-			return fmt.Errorf("containerd: image %s: %w", i.Name, err)
+	for _, p := range all.Plugins {
+		if p.InitErr == nil {
+			list = append(list, p)
 		}
 	}
-	return nil
-}
-
-func owned(labels map[string]string) bool {
-	for name := range labels {
-		if strings.HasPrefix(name, labelOwner) {
-			return true
-		}
-	}
-	return false
+	return list, nil
 }

@@ -2,172 +2,163 @@ package runtime
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
-	"net/url"
-	"slices"
+	"os"
 	"strings"
-	"time"
+	"sync"
 
-	"github.com/containerd/containerd/v2/core/images"
-	"github.com/containerd/containerd/v2/core/remotes/docker"
-	"github.com/containerd/platforms"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/time/rate"
 
 	"github.com/landfall-dev/landfall/lifecycle/host"
 	"github.com/landfall-dev/landfall/registry"
+	"github.com/landfall-dev/landfall/registry/remote"
 )
 
-const (
-	dialLimit   = 10 * time.Second
-	headerLimit = 60 * time.Second
-	idle        = 30 * time.Second
-	chunk       = 256 << 10 // bytes that are waited for at once
-	maxManifest = 4 << 20
-)
+// chunk is how many bytes move at once.
+const chunk = 256 << 10
 
-// newMover makes what moves from a source: whatever registry a name has, it is asked of
-// the source, as the host's own configuration has it.
-func newMover(s host.Source, perSecond int64) (*mover, error) {
-	at, err := url.Parse(s.URL)
-	if err != nil || at.Host == "" || at.Scheme != "https" && at.Scheme != "http" {
-		return nil, fmt.Errorf("source %q: %w: want https://HOST[:PORT]", s.URL, registry.ErrInvalid)
-	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if len(s.CA) > 0 {
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(s.CA) {
-			return nil, fmt.Errorf("source %s: %w: its CA is no certificate", s.URL, registry.ErrInvalid)
-		}
-	}
-	base := &http.Transport{TLSClientConfig: config, DialContext: (&net.Dialer{Timeout: dialLimit}).DialContext, TLSHandshakeTimeout: dialLimit,
-		ResponseHeaderTimeout: headerLimit, IdleConnTimeout: idle, MaxIdleConnsPerHost: 2 * layersAtOnce}
-	m := &mover{close: base.CloseIdleConnections}
-	counted := &counting{base: base, m: m, source: s.URL}
-	if perSecond > 0 {
-		counted.limit = rate.NewLimiter(rate.Limit(perSecond), int(max(min(perSecond, chunk), 1)))
-	}
-	client := &http.Client{Transport: counted}
-	var authorizer docker.Authorizer
-	if s.User != "" {
-		authorizer = docker.NewDockerAuthorizer(docker.WithAuthClient(client), docker.WithAuthCreds(func(string) (string, string, error) { return s.User, s.Password, nil }))
-	}
-	m.resolver = docker.NewResolver(docker.ResolverOptions{Hosts: func(string) ([]docker.RegistryHost, error) {
-		return []docker.RegistryHost{{Client: client, Authorizer: authorizer, Host: at.Host, Scheme: at.Scheme,
-			Path: strings.TrimSuffix("/v2/"+strings.Trim(s.Prefix, "/"), "/"), Capabilities: docker.HostCapabilityPull | docker.HostCapabilityResolve}}, nil
-	}})
-	return m, nil
-}
-
-// counting counts the bytes of answers, and holds them back where a rate is set.
-type counting struct {
-	base   http.RoundTripper
-	m      *mover
+// source is where the bytes of a pull come from. It counts them, and keeps their rate
+// over all that are moved at the same time.
+type source struct {
+	remote *remote.Registry
+	prefix string
 	limit  *rate.Limiter // nil: none
-	source string
+
+	mu       sync.Mutex // protects the rest, and lets one call of progress be made at a time
+	moved    int64      // bytes over the network
+	total    int64      // and those that will be; 0 until that is known
+	progress func(done, total int64)
 }
 
-// RoundTrip implements http.RoundTripper.
-func (c *counting) RoundTrip(request *http.Request) (*http.Response, error) {
-	answer, err := c.base.RoundTrip(request)
-	if err != nil {
-		return nil, fmt.Errorf("source %s: %w: %w", c.source, registry.ErrUnreachable, err)
+// openSource dials nobody yet. ErrInvalid names what is wrong with the source.
+func openSource(s host.Source, perSecond int64, folder string) (*source, error) {
+	if s.URL == "" {
+		return nil, fmt.Errorf("source: %w: it has no URL: want https://HOST[:PORT]", registry.ErrInvalid)
 	}
-	answer.Body = &body{ReadCloser: answer.Body, c: c, ctx: request.Context()}
-	return answer, nil
-}
-
-type body struct {
-	io.ReadCloser
-	c   *counting
-	ctx context.Context //nolint:containedctx // of the request whose answer it is
-}
-
-// Read implements io.Reader.
-func (b *body) Read(p []byte) (int, error) {
-	if b.c.limit != nil {
-		p = p[:min(len(p), b.c.limit.Burst())]
+	if perSecond < 0 {
+		return nil, fmt.Errorf("source %s: %w: a rate of %d bytes per second", s.URL, registry.ErrInvalid, perSecond)
 	}
-	n, err := b.ReadCloser.Read(p)
-	done := b.c.m.moved.Add(int64(n))
-	if b.c.m.progress != nil && n > 0 {
-		b.c.m.progress(done, b.c.m.total.Load())
-	}
-	if b.c.limit != nil && n > 0 {
-		if e := b.c.limit.WaitN(b.ctx, n); e != nil && err == nil {
-			err = e
-		}
-	}
-	return n, err
-}
-
-// Canary proves that an image can be had from a source by its name: its manifest for
-// this machine, and its configuration, are read and proven. Nothing is kept, and no
-// runtime needs to be there.
-func (r *Runtime) Canary(ctx context.Context, s host.Source, i host.Image) error {
-	m, err := newMover(s, 0)
-	if err != nil {
-		return err
-	}
-	defer m.close()
-	name, target, err := m.resolver.Resolve(ctx, i.Name)
-	if err != nil {
-		return fmt.Errorf("image %s from %s: %w", i.Name, s.URL, kindOf(err))
-	}
-	if i.Digest != "" && target.Digest != i.Digest {
-		return fmt.Errorf("image %s from %s: %w: it is %s there, and %s is wanted", i.Name, s.URL, registry.ErrDigest, target.Digest, i.Digest)
-	}
-	fetcher, err := m.resolver.Fetcher(ctx, name)
-	if err != nil {
-		return err
-	}
-	read := func(d ocispec.Descriptor) ([]byte, error) {
-		reader, err := fetcher.Fetch(ctx, d)
+	o := remote.Options{Server: s.URL, Keychain: remote.Credentials{Username: s.User, Password: s.Password}}
+	if len(s.CA) > 0 {
+		name, err := writeCA(folder, s.CA)
 		if err != nil {
-			return nil, kindOf(err)
+			return nil, err
 		}
-		defer reader.Close()
-		content, err := io.ReadAll(io.LimitReader(reader, maxManifest))
-		if err == nil && d.Digest.Algorithm().FromBytes(content) != d.Digest {
-			err = fmt.Errorf("%s: %w", d.Digest, registry.ErrDigest)
-		}
-		return content, err
+		defer os.Remove(name) // it is read at once
+		o.CAFile = name
 	}
-	if err := readDown(target, read); err != nil {
-		return fmt.Errorf("image %s from %s: %w", i.Name, s.URL, err)
+	r, err := remote.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("source %s: %w", s.URL, err)
+	}
+	from := &source{remote: r, prefix: s.Prefix}
+	if perSecond > 0 {
+		from.limit = rate.NewLimiter(rate.Limit(perSecond), int(min(perSecond, chunk)))
+	}
+	return from, nil
+}
+
+func writeCA(folder string, pem []byte) (name string, err error) {
+	f, err := os.CreateTemp(folder, "landfall-ca-*.pem")
+	if err != nil {
+		return "", registry.DiskError(err)
+	}
+	_, err = f.Write(pem)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return f.Name(), registry.DiskError(err)
+}
+
+func (s *source) close() { s.remote.Close() }
+
+// repository is what an original name is called there.
+func (s *source) repository(name string) string {
+	path := registry.RepositoryPath(name)
+	if s.prefix != "" {
+		path = strings.Trim(s.prefix, "/") + "/" + path
+	}
+	return path
+}
+
+// manifest is a manifest by its digest, proven.
+func (s *source) manifest(ctx context.Context, ref registry.Ref) (registry.Descriptor, []byte, error) {
+	ref.Repository = s.repository(ref.Repository)
+	d, body, err := s.remote.Manifest(ctx, ref)
+	if err == nil {
+		err = s.count(ctx, len(body))
+	}
+	return d, body, err
+}
+
+// named is what a name means there.
+func (s *source) named(ctx context.Context, ref registry.Ref) (registry.Descriptor, error) {
+	ref.Repository = s.repository(ref.Repository)
+	return s.remote.Resolve(ctx, ref)
+}
+
+// blob opens a blob from an offset on. Its bytes are not proven.
+func (s *source) blob(ctx context.Context, repository string, d registry.Descriptor, offset int64) (io.ReadCloser, error) {
+	body, err := s.remote.BlobFrom(ctx, s.repository(repository), d, offset)
+	if err != nil {
+		return nil, err
+	}
+	return &counted{ReadCloser: body, s: s, ctx: ctx}, nil
+}
+
+// count notes bytes that have moved, and waits until so many were allowed.
+func (s *source) count(ctx context.Context, n int) error {
+	s.mu.Lock()
+	s.moved += int64(n)
+	if s.progress != nil && s.total > 0 {
+		s.progress(s.moved, s.total)
+	}
+	s.mu.Unlock()
+	for left := n; s.limit != nil && left > 0; {
+		now := min(left, s.limit.Burst())
+		if err := s.limit.WaitN(ctx, now); err != nil {
+			return err
+		}
+		left -= now
 	}
 	return nil
 }
 
-// readDown reads from an index or manifest down to a configuration.
-func readDown(d ocispec.Descriptor, read func(ocispec.Descriptor) ([]byte, error)) error {
-	content, err := read(d)
-	if err != nil {
-		return err
+// expect says how many more bytes will move.
+func (s *source) expect(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.total = s.moved + n
+	if s.progress != nil && s.total > 0 {
+		s.progress(s.moved, s.total)
 	}
-	if images.IsIndexType(d.MediaType) {
-		var index ocispec.Index
-		if err := json.Unmarshal(content, &index); err != nil {
-			return fmt.Errorf("%w: %w", registry.ErrInvalid, err)
-		}
-		match := platforms.Only(platforms.DefaultSpec())
-		at := slices.IndexFunc(index.Manifests, func(m ocispec.Descriptor) bool { return m.Platform != nil && match.Match(*m.Platform) })
-		if at < 0 {
-			return fmt.Errorf("%w: it has nothing for %s", registry.ErrNotFound, platforms.DefaultString())
-		}
-		return readDown(index.Manifests[at], read)
+}
+
+func (s *source) bytes() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.moved
+}
+
+// counted is the body of a blob.
+type counted struct {
+	io.ReadCloser
+	s   *source
+	ctx context.Context //nolint:containedctx // of the transfer that it is a part of
+}
+
+// Read implements io.Reader.
+func (c *counted) Read(b []byte) (int, error) {
+	if c.s.limit != nil {
+		b = b[:min(len(b), c.s.limit.Burst())]
 	}
-	var manifest ocispec.Manifest
-	if err := json.Unmarshal(content, &manifest); err != nil || manifest.Config.Digest == "" {
-		return errors.Join(fmt.Errorf("%w: it is no manifest of an image", registry.ErrInvalid), err)
+	n, err := c.ReadCloser.Read(b)
+	if e := c.s.count(c.ctx, n); e != nil && err == nil {
+		err = e
 	}
-	_, err = read(manifest.Config)
-	return err
+	return n, err
 }
