@@ -176,6 +176,14 @@ func begun(ctx context.Context, tx *sql.Tx, p *cluster.Plan, key string) (bool, 
 	return true, err
 }
 
+// do begins a run of a plan of a cluster that is there.
+func (c *Clusters) do(ctx context.Context, p *cluster.Plan) (*Cluster, error) {
+	if err := c.begin(ctx, p, nil); err != nil {
+		return nil, err
+	}
+	return c.Get(ctx, p.Cluster)
+}
+
 // supersedes are the kinds of runs that may take the place of one that has stopped.
 var supersedes = []cluster.RunKind{cluster.Rollback, cluster.Delete}
 
@@ -229,10 +237,7 @@ func (c *Clusters) move(ctx context.Context, name, to string, rate int64, make f
 	if err != nil {
 		return nil, err
 	}
-	if err := c.begin(ctx, p, nil); err != nil {
-		return nil, err
-	}
-	return c.Get(ctx, name)
+	return c.do(ctx, p)
 }
 
 // Rollback begins to bring a cluster back: to the definition that a stopped upgrade
@@ -262,10 +267,7 @@ func (c *Clusters) Rollback(ctx context.Context, name string, snapshot bool) (*C
 	if err != nil {
 		return nil, err
 	}
-	if err := c.begin(ctx, p, nil); err != nil {
-		return nil, err
-	}
-	return c.Get(ctx, name)
+	return c.do(ctx, p)
 }
 
 // Delete begins to take a cluster apart: its hosts are cleaned, content stays. With
@@ -283,10 +285,7 @@ func (c *Clusters) Delete(ctx context.Context, name string, force bool) (*Cluste
 	if err != nil {
 		return nil, err
 	}
-	if err := c.begin(ctx, p, nil); err != nil {
-		return nil, err
-	}
-	return c.Get(ctx, name)
+	return c.do(ctx, p)
 }
 
 // Resume lets a run go on that was paused or has stopped: it tries the step that failed

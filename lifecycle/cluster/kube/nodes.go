@@ -160,17 +160,22 @@ func (c *Client) patchNode(ctx context.Context, name string, patch fields) error
 	})
 }
 
-// cordon keeps new pods away from a node, and notes that it was done here, unless it was
-// done before by somebody else, which stays theirs.
-func (c *Client) cordon(ctx context.Context, name string) error {
-	var n Node
-	err := c.retried(ctx, "node "+name, func(ctx context.Context) error {
+// nodeNow is a node as it is now.
+func (c *Client) nodeNow(ctx context.Context, name string) (n Node, err error) {
+	err = c.retried(ctx, "node "+name, func(ctx context.Context) error {
 		o, err := c.node(ctx, name)
 		if err == nil {
 			n = nodeOf(o)
 		}
 		return err
 	})
+	return n, err
+}
+
+// cordon keeps new pods away from a node, and notes that it was done here, unless it was
+// done before by somebody else, which stays theirs.
+func (c *Client) cordon(ctx context.Context, name string) error {
+	n, err := c.nodeNow(ctx, name)
 	if err != nil || n.Cordoned {
 		return err
 	}
@@ -180,14 +185,7 @@ func (c *Client) cordon(ctx context.Context, name string) error {
 // Uncordon lets pods back to a node that Drain kept them from. One that somebody else
 // cordoned stays so.
 func (c *Client) Uncordon(ctx context.Context, name string) error {
-	var n Node
-	err := c.retried(ctx, "node "+name, func(ctx context.Context) error {
-		o, err := c.node(ctx, name)
-		if err == nil {
-			n = nodeOf(o)
-		}
-		return err
-	})
+	n, err := c.nodeNow(ctx, name)
 	if err != nil || n.CordonedBy != c.opts.Owner {
 		return err
 	}
