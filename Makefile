@@ -4,12 +4,12 @@ GOFLAGS += -p=2
 export GOFLAGS
 export CGO_ENABLED = 0
 BUILD    = $(GO) build -trimpath -ldflags='-s -w'
-MODULES  = . test test/bench test/cosign test/oidc
+MODULES  = . test test/bench test/cosign test/k8s test/oidc
 LINT     = $(GO) tool -modfile=tools/go.mod golangci-lint
 FUZZTIME ?= 10s
 NPM     := $(shell command -v npm)
 
-.PHONY: build run ui test e2e ui-test figures check format lint fuzz bench clean
+.PHONY: build run ui test e2e e2e-k8s ui-test figures check format lint fuzz bench clean
 
 build:
 	$(BUILD) -o bin/landfall ./cmd/landfall
@@ -51,6 +51,11 @@ e2e: build
 	cd test && LANDFALL_BIN=$(CURDIR)/bin/landfall $(GO) test -count=1 -timeout 20m ./...
 	cd test/cosign && LANDFALL_BIN=$(CURDIR)/bin/landfall $(GO) test -count=1 -timeout 20m ./...
 	cd test/oidc && LANDFALL_BIN=$(CURDIR)/bin/landfall $(GO) test -count=1 -timeout 20m ./...
+
+# Real Kubernetes on hosts made of namespaces; the first time builds Kubernetes. Needs
+# root, 15 GiB of disk and half an hour: see test/README.md.
+e2e-k8s: build
+	cd test/k8s && LANDFALL_E2E=1 LANDFALL_BIN=$(CURDIR)/bin/landfall $(GO) test -count=1 -timeout 3h -v ./...
 
 check: format lint test fuzz
 
