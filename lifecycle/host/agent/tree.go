@@ -310,7 +310,7 @@ func (t *tree) remove(path string) error {
 	if err != nil {
 		return err
 	}
-	t.root.Remove(temporary(local)) // of an interrupted put
+	_ = t.root.Remove(temporary(local)) // of an interrupted put
 	info, err := t.root.Lstat(local)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return nil
