@@ -71,16 +71,17 @@ func (p *process) render(ctx context.Context, q *request, archive []byte) (*answ
 	if err := c.Start(); err != nil {
 		return nil, nil, fmt.Errorf("%s: cannot start the process that renders: %w", p.what, err)
 	}
-	sent := make(chan error, 1)
-	go func() { sent <- q.write(stdin, archive) }()
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		_ = q.write(stdin, archive) // a worker that got less says so
+	}()
 	a, files, err := readAnswer(stdout, p.limits.Output, func(name string) { p.what = cmp.Or(name, p.what) })
 	if !cutOff(err) {
 		kill(c) //nolint:errcheck // it is done, or writes nonsense; it may have ended
 	}
 	ended := c.Wait()
-	if wrote := <-sent; err == nil && wrote != nil {
-		err = wrote
-	}
+	<-sent // a whole answer stands, whether or not the worker has read all that it was asked
 	switch {
 	case errors.Is(err, errOutput):
 		return nil, nil, p.limit(limitOutput)

@@ -1,9 +1,13 @@
 package mirror
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -42,7 +46,8 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// kill runs until so many bytes more of a blob were sent, and no more come.
+// kill runs until so many bytes more of a blob were sent and the process, having dealt
+// with them, waits for more.
 func (d *destination) kill(t *testing.T, u *upstream, file string, large []byte, more int64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -53,17 +58,32 @@ func (d *destination) kill(t *testing.T, u *upstream, file string, large []byte,
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for last := int64(-1); ; {
+	const looks = 5 // in a row: nothing was sent, and nobody had anything to do
+	last := int64(-1)
+	for quiet := 0; quiet < looks && ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
 		now := u.Counts().BlobBytes
-		if stall.Hits() > 0 && now == last && now > 0 || ctx.Err() != nil {
-			break
+		if quiet++; stall.Hits() == 0 || now != last || !asleep(t, cmd.Process.Pid) {
+			quiet = 0
 		}
 		last = now
-		time.Sleep(200 * time.Millisecond) // the rule holds the rest up for as long as it takes
 	}
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 	if ctx.Err() != nil || stall.Hits() == 0 {
 		t.Fatalf("the blob was not asked for: %v", ctx.Err())
 	}
+}
+
+// asleep says whether every thread of a process waits for something outside it.
+func asleep(t *testing.T, pid int) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) == 0 {
+		t.Fatalf("no threads of process %d: %v", pid, err)
+	}
+	return !slices.ContainsFunc(threads, func(file string) bool {
+		stat, err := os.ReadFile(file)
+		_, state, ok := bytes.Cut(stat, []byte(") "))
+		return err == nil && (!ok || state[0] != 'S')
+	})
 }
