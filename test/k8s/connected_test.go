@@ -111,6 +111,7 @@ spec:
     - name: kube
       type: kubernetes
       kubernetes: {distribution: kubeadm, version: %[2]s}
+      images: [` + kubeVIP + `]
       providers:
         - {name: runtime, version: 2.2.9, path: ./runtime, platforms: [linux/amd64]}
         - {name: kubernetes, version: %[3]s, path: ./kubernetes, platforms: [linux/amd64]}

@@ -118,7 +118,7 @@ func atWork(c clusterState, host string) bool {
 	if c.Run == nil {
 		return false
 	}
-	return slices.ContainsFunc(c.Run.Steps, func(s struct{ ID, Phase, Title, Host, State, Reason string }) bool {
+	return slices.ContainsFunc(c.Run.Steps, func(s stepState) bool {
 		return s.Host == host && s.Phase == "roll" && s.State == "running"
 	})
 }

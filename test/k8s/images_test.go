@@ -20,7 +20,10 @@ var releases = map[string]release{
 	second: {etcd: "3.6.8-0", coredns: "v1.14.2", pause: "3.10.2"},
 }
 
-const upstream = "registry.k8s.io/"
+const (
+	upstream = "registry.k8s.io/"
+	kubeVIP  = "ghcr.io/kube-vip/kube-vip:v1.0.0"
+)
 
 // makeImages makes all images that the tests use, out of what was built.
 func makeImages(p parts) (*image.Set, error) {
@@ -40,6 +43,7 @@ func makeImages(p parts) (*image.Set, error) {
 	}
 	program("example.test/status:1", "app", "/app", "status")
 	program("example.test/cni:1", "cni", "/cni")
+	program(kubeVIP, "vip", "/kube-vip") // a stand-in, see there
 	for _, i := range list {
 		if err := s.Make(i); err != nil {
 			return nil, err

@@ -125,13 +125,21 @@ func newFigures(t *testing.T) *figures {
 	return f
 }
 
+// get is a figure that was measured, also by a test before.
+func (f *figures) get(name string) (value float64, measured bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	value, measured = f.list[name]
+	return value, measured
+}
+
 // set keeps a figure.
 func (f *figures) set(t *testing.T, name string, value float64) {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.list[name] = value
-	t.Logf("figure: %s = %.1f", name, value)
+	t.Logf("figure: %s = %.3f", name, value)
 	content, err := json.MarshalIndent(f.list, "", "  ")
 	if err == nil {
 		err = os.WriteFile(f.file, append(content, '\n'), 0o644)

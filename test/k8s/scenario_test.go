@@ -1,6 +1,7 @@
 package k8s
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -90,7 +91,14 @@ func (x *scenario) form(t *testing.T) {
 	if err := os.WriteFile(file, fmt.Appendf(nil, clusterFile, one.ref()), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	before, _, _ := x.l.Network.Carried(x.site.space.Name)
 	x.timed(t, "form.seconds", func() { x.site.landfall("cluster", "create", "-f", file, "--wait", "--json") })
+	if plain, measured := x.figures.get("baseline.form.seconds"); measured {
+		took, _ := x.figures.get("form.seconds")
+		x.figures.set(t, "form.over.baseline", took/plain)
+	}
+	after, _, _ := x.l.Network.Carried(x.site.space.Name)
+	x.figures.set(t, "form.MiB", float64(after-before)/(1<<20))
 	x.site.landfall("cluster", "get", "shop") // for the transcript
 	if c := x.cluster(); c.Phase != "running" || c.Running != one.ref() {
 		t.Fatalf("the cluster is %+v", c)
@@ -145,17 +153,64 @@ func (x *scenario) watched(t *testing.T, do func()) {
 // 2: a thin bundle brings the next minor version and the next application.
 func (x *scenario) upgrade(t *testing.T) {
 	x.land(t, two)
-	x.site.landfall("cluster", "upgrade", "shop", "--to", two.ref(), "--plan")
+	x.site.landfall("cluster", "upgrade", "shop", "--to", two.ref(), "--plan") // for the transcript
 	x.watched(t, func() {
-		x.timed(t, "stage.seconds", func() { x.site.landfall("cluster", "upgrade", "shop", "--to", two.ref(), "--stage", "--wait") })
+		x.carriedOnce(t, func() {
+			x.timed(t, "stage.seconds", func() { x.site.landfall("cluster", "upgrade", "shop", "--to", two.ref(), "--stage", "--wait") })
+		})
 		x.timed(t, "upgrade.seconds", func() { x.site.landfall("cluster", "upgrade", "shop", "--to", two.ref(), "--run", "--wait") })
 	})
 	x.site.landfall("cluster", "get", "shop") // for the transcript
 	if c := x.cluster(); c.Phase != "running" || c.Running != two.ref() || c.Previous != one.ref() {
 		t.Fatalf("the cluster is %+v", c)
 	}
+	x.overhead(t)
 	x.nodesAre(t, second)
 	x.imagesAre(t, two)
+}
+
+// overhead compares what rolling each host took with plain kubeadm, if that was measured.
+func (x *scenario) overhead(t *testing.T) {
+	t.Helper()
+	for _, s := range x.cluster().Run.Steps {
+		if s.Phase != "roll" {
+			continue
+		}
+		took := s.Ended.Sub(s.Began).Seconds()
+		x.figures.set(t, "upgrade."+s.Host+".seconds", took)
+		if plain, measured := x.figures.get("baseline.upgrade." + s.Host + ".seconds"); measured {
+			x.figures.set(t, "upgrade."+s.Host+".overhead.seconds", took-plain)
+		}
+	}
+}
+
+// carriedOnce stages, and compares what the appliance has sent with what the plan has
+// said that hosts lack.
+func (x *scenario) carriedOnce(t *testing.T, stage func()) {
+	t.Helper()
+	var preview struct{ Hosts []struct{ Bytes int64 } }
+	if err := json.Unmarshal([]byte(x.site.landfall("cluster", "upgrade", "shop", "--to", two.ref(), "--plan", "--json")), &preview); err != nil {
+		t.Fatal(err)
+	}
+	lacking := int64(0)
+	for _, h := range preview.Hosts {
+		lacking += h.Bytes
+	}
+	before, _, err := x.l.Network.Carried(x.site.space.Name)
+	if err != nil || lacking == 0 {
+		t.Fatalf("%d bytes are lacking: %v", lacking, err)
+	}
+	stage()
+	after, _, err := x.l.Network.Carried(x.site.space.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ratio := float64(after-before) / float64(lacking)
+	x.figures.set(t, "stage.MiB", float64(after-before)/(1<<20))
+	x.figures.set(t, "stage.sent.over.lacking", ratio)
+	if ratio > 1.1 {
+		t.Errorf("the appliance has sent %d bytes, %d were lacking", after-before, lacking)
+	}
 }
 
 func (x *scenario) nodesAre(t *testing.T, version string) {

@@ -211,8 +211,13 @@ type clusterState struct {
 	Run                                                      *struct {
 		Kind, State string
 		Done, Total int
-		Steps       []struct{ ID, Phase, Title, Host, State, Reason string }
+		Steps       []stepState
 	}
+}
+
+type stepState struct {
+	ID, Phase, Title, Host, State, Reason string
+	Began, Ended                          time.Time
 }
 
 func (s *site) cluster() (c clusterState) {

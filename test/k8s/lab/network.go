@@ -114,6 +114,22 @@ func nft(ctx context.Context, enter []string, rules string) error {
 	return failure(args, string(said), err)
 }
 
+// Carried are the bytes that a port of the switch has taken in from who hangs there, and
+// has given to it, since it was plugged in last.
+func (n *Network) Carried(name string) (from, to int64, err error) {
+	content, err := exec.Command("ip", "-s", "-j", "link", "show", "dev", "p-"+name).Output()
+	if err != nil {
+		return 0, 0, fmt.Errorf("port of %s: %w", name, err)
+	}
+	var list []struct {
+		Stats64 struct{ RX, TX struct{ Bytes int64 } }
+	}
+	if err := json.Unmarshal(content, &list); err != nil || len(list) != 1 {
+		return 0, 0, fmt.Errorf("port of %s: %q: %w", name, content, err)
+	}
+	return list[0].Stats64.RX.Bytes, list[0].Stats64.TX.Bytes, nil
+}
+
 func sysctl(name, value string) error { return os.WriteFile("/proc/sys/"+name, []byte(value), 0o644) }
 
 // plug hangs a namespace, by what ip calls it, on the switch: a pair of interfaces, one
