@@ -145,3 +145,13 @@ func TestOrphan(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 }
+
+// A program that does not call Main is not started without end: its first worker, which
+// is none, is refused another one.
+func TestNested(t *testing.T) {
+	t.Setenv("LANDFALL_RENDER_WORKER", "1")
+	r := render.Renderer{Command: []string{"/bin/sh", "-c", "exit 0"}}
+	if _, err := r.Chart(t.Context(), render.Chart{}); err == nil || !strings.Contains(err.Error(), "render.Main") {
+		t.Error(err)
+	}
+}

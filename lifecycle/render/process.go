@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -58,7 +59,13 @@ type process struct {
 	stderr head
 }
 
+// errNested keeps a program that never calls Main from starting itself without end.
+var errNested = errors.New("a process that renders is asked to start another one: its program does not call render.Main first")
+
 func (p *process) render(ctx context.Context, q *request, archive []byte) (*answer, []object.File, error) {
+	if os.Getenv(workerVariable) != "" {
+		return nil, nil, fmt.Errorf("%s: %w", p.what, errNested)
+	}
 	c := p.command(ctx)
 	stdin, err := c.StdinPipe()
 	if err != nil {
