@@ -205,9 +205,14 @@ type Restore struct {
 
 // Clean takes all away that operations have put on a host: Kubernetes and its state,
 // files, units, providers and pins. Images stay in the runtime's folder only when Keep
-// says so.
+// says so, or when the runtime ran before operations came. Output: Cleaned.
 type Clean struct {
 	Keep bool `json:"keep,omitempty"`
+}
+
+// Cleaned is the output of a Clean.
+type Cleaned struct {
+	Kept []string `json:"kept,omitempty" doc:"Files and folders where Kubernetes has its own that others have put there"`
 }
 
 // State is how an operation is.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -88,6 +89,7 @@ func (t *task) check(ctx context.Context, c *host.Check) (any, error) {
 	}
 	if c.Clean {
 		t.checkClean(blocks)
+		out.Findings = append(out.Findings, t.checkNetworks()...)
 	}
 	if c.Kernel {
 		out.Findings = append(out.Findings, t.checkKernel()...)
@@ -133,6 +135,17 @@ func (t *task) checkClean(blocks complain) {
 			blocks("clean", "%s/%s is there: the host is, or was, part of another cluster: take it out of that first", manifests, name)
 		}
 	}
+}
+
+// checkNetworks looks for networks of pods that are set up already: the container runtime
+// takes the first of them, before the cluster's own comes.
+func (t *task) checkNetworks() (list []host.Finding) {
+	for _, name := range t.tree.list(networkFolder) {
+		if slices.Contains([]string{".conf", ".conflist", ".json"}, filepath.Ext(name)) {
+			list = append(list, host.Finding{Check: "clean", Severity: host.Warning, Text: networkFolder + "/" + name + " is there: pods get their network by it; remove it unless it is wanted"})
+		}
+	}
+	return list
 }
 
 // wantedModules are those without which pods' networks do not work.

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/landfall-dev/landfall/lifecycle/host"
@@ -25,5 +27,96 @@ func TestClean(t *testing.T) {
 	}
 	if list := k.agent.Providers(); len(list) != 0 {
 		t.Errorf("providers %+v", list)
+	}
+}
+
+// What an operator put into folders that Kubernetes uses stays, before and after it came,
+// and is told; what kubeadm and network plugins made goes.
+func TestCleanKeepsOthersFiles(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.program("kubeadm", `root="${0%/usr/bin/*}"
+case "$1" in
+init) mkdir -p "$root/etc/kubernetes/pki" "$root/etc/kubernetes/manifests" "$root/var/lib/kubelet"
+  for f in admin.conf kubelet.conf pki/apiserver.crt manifests/etcd.yaml; do echo made > "$root/etc/kubernetes/$f"; done
+  echo made > "$root/var/lib/kubelet/config.yaml";;
+reset) rm -rf "$root"/etc/kubernetes/pki/* "$root"/etc/kubernetes/manifests/* "$root"/etc/kubernetes/*.conf;;
+esac`)
+	before := []string{"/etc/cni/net.d/10-flannel.conflist", "/etc/kubernetes/audit/policy.yaml", "/etc/kubernetes/pki/site.crt", "/etc/rancher/rke2/config.yaml"}
+	for _, path := range before {
+		k.write(path, "operator's", 0o644)
+	}
+	k.done(host.Op{ID: "i1", Kubeadm: &host.Kubeadm{Step: host.Init, Config: []byte("{}")}})
+	k.write("/etc/cni/net.d/99-operator.conf", "operator's", 0o644)
+	for _, path := range []string{"/etc/cni/net.d/10-calico.conflist", "/etc/cni/net.d/calico-kubeconfig", "/var/lib/cni/networks/x"} {
+		k.write(path, "made", 0o644)
+	}
+	r := k.done(host.Op{ID: "c1", Clean: &host.Clean{}})
+	var c host.Cleaned
+	k.must(r.Decode(&c))
+	kept := append(before, "/etc/cni/net.d/99-operator.conf")
+	slices.Sort(kept)
+	if !slices.Equal(c.Kept, kept) {
+		t.Errorf("told as kept: %q, want %q", c.Kept, kept)
+	}
+	for _, path := range kept {
+		if k.read(path) != "operator's" {
+			t.Errorf("%s is %q", path, k.read(path))
+		}
+	}
+	for _, path := range []string{"/etc/kubernetes/admin.conf", "/etc/kubernetes/manifests", "/etc/kubernetes/pki/apiserver.crt", "/var/lib/kubelet", "/var/lib/cni", "/etc/cni/net.d/10-calico.conflist", "/etc/cni/net.d/calico-kubeconfig"} {
+		if k.agent.tree.exists(path) {
+			t.Errorf("left: %s", path)
+		}
+	}
+}
+
+// k3s leaves state that nobody wrote for it: that goes with it, and a file of the host's
+// that ours had replaced is back.
+func TestCleanK3s(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.write("/etc/rancher/k3s/config.yaml", "operator's", 0o600)
+	k.write("/etc/rancher/k3s/config.yaml.d/10-mine.yaml", "operator's", 0o600)
+	k.done(host.Op{ID: "f1", Files: &host.Files{Put: []host.File{{Path: "/etc/rancher/k3s/config.yaml", Content: []byte("ours")}, {Path: "/var/lib/rancher/k3s/server/tls/server-ca.key", Content: []byte("key")}}}})
+	k.done(host.Op{ID: "u1", Unit: &host.Unit{Name: "k3s.service", Act: host.Enable}})
+	made := []string{"/etc/rancher/k3s/k3s.yaml", "/etc/rancher/node/password", "/var/lib/rancher/k3s/server/db/state.db", "/var/lib/rancher/k3s/agent/containerd/x",
+		"/run/k3s/containerd/y", "/run/flannel/subnet.env", "/var/lib/kubelet/pods/z", "/run/netns/cni-1234"}
+	for _, path := range made {
+		k.write(path, "made", 0o644)
+	}
+	var c host.Cleaned
+	r := k.done(host.Op{ID: "c1", Clean: &host.Clean{}})
+	k.must(r.Decode(&c))
+	for _, path := range append(made, "/var/lib/rancher/k3s", "/run/k3s", "/var/lib/kubelet", "/etc/rancher/node") {
+		if k.agent.tree.exists(path) {
+			t.Errorf("left: %s", path)
+		}
+	}
+	if k.read("/etc/rancher/k3s/config.yaml") != "operator's" || !slices.Equal(c.Kept, []string{"/etc/rancher/k3s/config.yaml", "/etc/rancher/k3s/config.yaml.d/10-mine.yaml"}) {
+		t.Errorf("%q, told as kept: %q", k.read("/etc/rancher/k3s/config.yaml"), c.Kept)
+	}
+	if !strings.Contains(k.read("systemctl.log"), "disable --now k3s.service") {
+		t.Errorf("k3s was not stopped: %s", k.read("systemctl.log"))
+	}
+}
+
+// A runtime that ran before operations came keeps its images.
+func TestCleanOthersRuntime(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.program("systemctl", `case "$1" in is-active) echo active;; is-enabled) echo enabled;; esac`)
+	k.program("kubeadm", "")
+	k.write("/var/lib/containerd/x", "operator's", 0o644)
+	k.done(host.Op{ID: "u1", Unit: &host.Unit{Name: "containerd.service", Act: host.Restart}})
+	k.done(host.Op{ID: "i1", Kubeadm: &host.Kubeadm{Step: host.Init, Config: []byte("{}")}})
+	r := k.done(host.Op{ID: "c1", Clean: &host.Clean{}})
+	var c host.Cleaned
+	k.must(r.Decode(&c))
+	if k.read("/var/lib/containerd/x") != "operator's" || !slices.Equal(c.Kept, []string{"/var/lib/containerd"}) {
+		t.Errorf("%q, told as kept: %q", k.read("/var/lib/containerd/x"), c.Kept)
+	}
+	if said := k.read("systemctl.log"); strings.Contains(said, "disable") || !strings.Contains(said, "try-restart containerd.service") {
+		t.Errorf("a unit that ran before was not left running with its own files: %s", said)
 	}
 }

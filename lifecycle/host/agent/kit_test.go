@@ -129,7 +129,7 @@ func (k *kit) must(err error) {
 // program writes a stand-in that notes its arguments in the file NAME.log of the root.
 func (k *kit) program(name, body string) {
 	k.Helper()
-	k.write("/usr/bin/"+name, "#!/bin/sh\necho \"$*\" >> \"${0%/usr/bin/*}/"+name+".log\"\n"+body+"\n", 0o755)
+	k.write("/usr/bin/"+name, "#!/bin/sh\nPATH=/usr/bin:/bin\necho \"$*\" >> \"${0%/usr/bin/*}/"+name+".log\"\n"+body+"\n", 0o755)
 }
 
 func (k *kit) write(path, content string, mode os.FileMode) {

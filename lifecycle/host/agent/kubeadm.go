@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/landfall-dev/landfall/internal/durable"
@@ -30,7 +32,7 @@ func (t *task) step(ctx context.Context, k *host.Kubeadm) (any, error) {
 	t.kubeadm.Lock()
 	defer t.kubeadm.Unlock()
 	if k.Step != host.Reset {
-		if err := t.own(func(o *owned) { o.Kubernetes = true }); err != nil {
+		if err := t.enter(func(o *owned) *bool { return &o.Kubernetes }); err != nil {
 			return nil, err
 		}
 	}
@@ -145,13 +147,18 @@ func (t *task) reset(ctx context.Context) error {
 // resetKeepingKeys resets, and keeps the cluster's authorities, which the appliance put
 // there and kubeadm would take away.
 func (t *task) resetKeepingKeys(ctx context.Context) error {
-	kept := map[string][]byte{}
-	modes := map[string]fs.FileMode{}
 	o, err := t.loadOwned()
 	if err != nil {
 		return err
 	}
-	for path := range o.Files {
+	return t.resetKeeping(ctx, slices.Collect(maps.Keys(o.Files)))
+}
+
+// resetKeeping resets, and keeps files of Kubernetes' folder.
+func (t *task) resetKeeping(ctx context.Context, paths []string) error {
+	kept := map[string][]byte{}
+	modes := map[string]fs.FileMode{}
+	for _, path := range paths {
 		if !within(path, kubernetesFolder) {
 			continue
 		}
@@ -161,6 +168,9 @@ func (t *task) resetKeepingKeys(ctx context.Context) error {
 		}
 		if err != nil {
 			return err
+		}
+		if info.IsDir() {
+			continue
 		}
 		if kept[path], err = t.tree.read(path); err != nil {
 			return err

@@ -73,14 +73,20 @@ func (t *tree) mountsBelow(folder string) []string {
 func (t *tree) unmountBelow(folder string) error {
 	var errs []error
 	for _, p := range t.mountsBelow(folder) {
-		at := filepath.Join(t.path, p)
-		err := unix.Unmount(at, unix.UMOUNT_NOFOLLOW)
-		if errors.Is(err, unix.EBUSY) {
-			err = unix.Unmount(at, unix.UMOUNT_NOFOLLOW|unix.MNT_DETACH)
-		}
-		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
-			errs = append(errs, fmt.Errorf("unmount %s: %w", p, err))
-		}
+		errs = append(errs, t.unmount(p))
 	}
 	return errors.Join(errs...)
+}
+
+// unmount unmounts what is mounted at a path; nothing is done.
+func (t *tree) unmount(path string) error {
+	at := filepath.Join(t.path, path)
+	err := unix.Unmount(at, unix.UMOUNT_NOFOLLOW)
+	if errors.Is(err, unix.EBUSY) {
+		err = unix.Unmount(at, unix.UMOUNT_NOFOLLOW|unix.MNT_DETACH)
+	}
+	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("unmount %s: %w", path, err)
+	}
+	return nil
 }

@@ -21,8 +21,13 @@ type owned struct {
 	Folders []string             `json:"folders,omitempty"` // made for files, the outermost first
 	Units   map[string]ownedUnit `json:"units,omitempty"`
 	Pins    []string             `json:"pins,omitempty"` // owners of pins in the runtime
-	// Kubernetes says that kubeadm has made this host part of a cluster, or began to.
+	// Kubernetes says that kubeadm has made this host part of a cluster, or began to; K3s
+	// the same of k3s.
 	Kubernetes bool `json:"kubernetes,omitempty"`
+	K3s        bool `json:"k3s,omitempty"`
+	// Before is what was in folders that Kubernetes shares with others when it came:
+	// files, and folders with a slash at their end.
+	Before []string `json:"before,omitempty"`
 }
 
 // ownedFile is a file that was written.
@@ -38,10 +43,12 @@ type kept struct {
 	Link string      `json:"link,omitempty"` // it was a symbolic link to this
 }
 
-// ownedUnit is a unit that operations have started or enabled, which it was not before.
+// ownedUnit is a unit that operations have started or enabled, which it was not before,
+// or that ran and was begun again with other files.
 type ownedUnit struct {
-	Started bool `json:"started,omitempty"`
-	Enabled bool `json:"enabled,omitempty"`
+	Started   bool `json:"started,omitempty"`
+	Enabled   bool `json:"enabled,omitempty"`
+	Restarted bool `json:"restarted,omitempty"`
 }
 
 func with(list []string, s string) []string {
@@ -193,7 +200,11 @@ func (a *Agent) restoreFile(path string, k *kept) error {
 			return nil // others have put it there since
 		}
 		return a.tree.remove(path)
-	case k.Link != "":
+	}
+	if err := a.tree.mkdir(filepath.Dir(path), 0o755); err != nil { // it may have gone with what was in it
+		return err
+	}
+	if k.Link != "" {
 		return a.tree.put(path, a.tree.symlink(k.Link))
 	}
 	f, err := os.Open(filepath.Join(a.data, "kept", k.Name))

@@ -70,7 +70,7 @@ func (t *task) do(ctx context.Context, op *host.Op) (any, error) {
 	case op.Restore != nil:
 		return nil, t.restore(ctx, op.Restore)
 	case op.Clean != nil:
-		return nil, t.clean(ctx, op.Clean)
+		return t.clean(ctx, op.Clean)
 	}
 	return nil, fmt.Errorf("operation %s: %w: this agent does not know what to do; it is older than the appliance", op.ID, registry.ErrInvalid)
 }

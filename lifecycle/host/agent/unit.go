@@ -12,6 +12,9 @@ import (
 
 var unitName = regexp.MustCompile(`\A[A-Za-z0-9:_.@-]{1,200}\.(service|socket|timer|target|mount|path)\z`)
 
+// isK3s reports whether a unit is one of k3s.
+func isK3s(name string) bool { return name == "k3s.service" || name == "k3s-agent.service" }
+
 // noUnit is systemctl's exit code for a unit that is not there.
 // https://www.freedesktop.org/software/systemd/man/latest/systemctl.html#Exit%20status
 const noUnit = 5
@@ -63,6 +66,11 @@ func (t *task) noteUnit(ctx context.Context, u *host.Unit) error {
 	if u.Act == host.Stop || u.Act == host.Disable {
 		return nil
 	}
+	if isK3s(u.Name) {
+		if err := t.enter(func(o *owned) *bool { return &o.K3s }); err != nil {
+			return err
+		}
+	}
 	active, _ := t.program(ctx, "systemctl", "is-active", u.Name) // its exit code says the same
 	enabled, _ := t.program(ctx, "systemctl", "is-enabled", u.Name)
 	return t.own(func(o *owned) {
@@ -70,7 +78,8 @@ func (t *task) noteUnit(ctx context.Context, u *host.Unit) error {
 			return
 		}
 		was := ownedUnit{Started: strings.TrimSpace(active) != "active", Enabled: u.Act == host.Enable && strings.TrimSpace(enabled) != "enabled"}
-		if was.Started || was.Enabled {
+		was.Restarted = u.Act == host.Restart && !was.Started
+		if was != (ownedUnit{}) {
 			o.Units[u.Name] = was
 		}
 	})
