@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
 	"github.com/landfall-dev/landfall/bundle"
@@ -51,6 +53,7 @@ func printDifference(w io.Writer, d *definition.Difference) error {
 	for _, l := range d.Layers {
 		fmt.Fprintf(w, "%s layer %s\n", sign(l.Change), shown(l.Name))
 		printFieldChanges(w, "    ", l.Fields)
+		printProviderChanges(w, l.Providers)
 	}
 	for _, v := range d.Variables {
 		fmt.Fprintf(w, "%s variable %s\n", sign(v.Change), shown(v.Name))
@@ -79,6 +82,27 @@ func printDifference(w io.Writer, d *definition.Difference) error {
 	_, err := fmt.Fprintf(w, "%s to carry: %d blobs and manifests %s; all of %s %s is %s\n",
 		units.Bytes(d.Carry), d.Carried, where, d.To.Name, d.To.Version, units.Bytes(d.Bytes))
 	return err
+}
+
+func printProviderChanges(w io.Writer, list []definition.ProviderChange) {
+	for _, p := range list {
+		name := shown(p.Name) + prefixed(" for ", strings.Join(p.Platforms, ", "))
+		from, to := providerText(p.OldVersion, p.Old), providerText(p.NewVersion, p.New)
+		switch p.Change {
+		case definition.Added:
+			fmt.Fprintf(w, "    + provider %s: %s, %s to carry\n", name, to, units.Bytes(p.Bytes))
+		case definition.Removed:
+			fmt.Fprintf(w, "    - provider %s: %s\n", name, from)
+		default:
+			fmt.Fprintf(w, "    ~ provider %s: %s → %s, %s to carry\n", name, from, to, units.Bytes(p.Bytes))
+		}
+	}
+}
+
+// providerText is a provider's version, and its digest, which may be another one of the
+// same version.
+func providerText(version string, d digest.Digest) string {
+	return strings.TrimSpace(prefixed("", version) + " (" + short(d) + ")")
 }
 
 // sign is how a change begins its line.

@@ -141,6 +141,9 @@ func printLayer(w io.Writer, l *definition.Layer) {
 	for _, p := range l.Files {
 		fmt.Fprintf(w, "    file      %s%s, %s\n", shown(p.Path), prefixed(" → ", p.Target), units.Bytes(p.Size))
 	}
+	for _, p := range l.Providers {
+		fmt.Fprintf(w, "    provider  %s%s, from %s%s, %s\n", shown(p.Name), prefixed(" ", p.Version), shown(p.Path), prefixed(", only on ", strings.Join(p.Platforms, ", ")), units.Bytes(p.Size))
+	}
 	for _, name := range l.Images {
 		fmt.Fprintf(w, "    image     %s\n", name)
 	}

@@ -52,6 +52,7 @@ func check(d *Definition) error {
 	for i := range d.Layers {
 		c.layer(fmt.Sprintf("layers[%d]", i), &d.Layers[i])
 	}
+	c.providers(d)
 	for i := range d.Images {
 		if c.err != nil {
 			break
@@ -181,6 +182,30 @@ func (c *checker) layer(at string, l *Layer) {
 	for i, name := range l.Images {
 		c.imageName(fmt.Sprintf("%s.images[%d]", at, i), name)
 	}
+}
+
+// providers proves that no host gets two of one name: the second would take the first out.
+func (c *checker) providers(d *Definition) {
+	layers := map[[2]string]string{} // by platform and name of the provider
+	for i := range d.Layers {
+		l := &d.Layers[i]
+		for j, p := range l.Providers {
+			for _, platform := range d.Platforms {
+				if !isFor(l.Platforms, platform) || !isFor(p.Platforms, platform) {
+					continue
+				}
+				key := [2]string{platform, p.Name}
+				other, taken := layers[key]
+				c.want(!taken, fmt.Sprintf("layers[%d].providers[%d].name", i, j), "provider %s for %s is in layer %s and in layer %s", p.Name, platform, other, l.Name)
+				layers[key] = l.Name
+			}
+		}
+	}
+}
+
+// isFor reports whether something with these platforms is for hosts of one; none are all.
+func isFor(platforms []string, platform string) bool {
+	return len(platforms) == 0 || slices.Contains(platforms, platform)
 }
 
 func (c *checker) part(at string, p Part, types ...string) {

@@ -143,6 +143,23 @@ func TestEdited(t *testing.T) {
 	}
 }
 
+// Providers of one name that no host gets both of are fine.
+func TestProviderNames(t *testing.T) {
+	t.Parallel()
+	d := sample()
+	amd64, arm64 := provider("kube", "1"), provider("kube", "1 arm64")
+	amd64.Platforms, arm64.Platforms = []string{"linux/amd64"}, []string{"linux/arm64"}
+	d.Layers[0].Providers, d.Layers[1].Providers = []definition.Provider{arm64}, []definition.Provider{provider("kube", "2")} // that layer is for amd64
+	read, err := definition.Parse("edge.def.yaml", marshal(t, d))
+	if err != nil || read.Layers[0].Providers[0].Platforms[0] != "linux/arm64" || read.Layers[1].Providers[0].Version != "2" {
+		t.Errorf("%v: %+v", err, read)
+	}
+	d.Layers[0].Providers = []definition.Provider{arm64, amd64}
+	if _, err := definition.Marshal(d); !errors.Is(err, registry.ErrInvalid) || !strings.Contains(err.Error(), "layers[1].providers[0].name") {
+		t.Errorf("two for amd64: %v", err)
+	}
+}
+
 // What is something else is told from what is new, and what to do is said.
 func TestOtherFiles(t *testing.T) {
 	t.Parallel()
@@ -194,7 +211,10 @@ func TestMarshalRefuses(t *testing.T) {
 		"a value of type complex128":       func(d *definition.Definition) { d.Layers[1].Charts[0].Values["v"] = 1i },
 		"a mapping with keys of type":      func(d *definition.Definition) { d.Layers[1].Charts[0].Values["v"] = map[any]any{1: 2} },
 		"number NaN":                       func(d *definition.Definition) { d.Layers[1].Charts[0].Values["v"] = math.NaN() },
-		"there twice":                      func(d *definition.Definition) { d.Variables = append(d.Variables, variable.Declaration{Name: "mtu"}) },
+		"provider kube for linux/amd64 is in layer kube and in layer base/app": func(d *definition.Definition) {
+			d.Layers[0].Providers, d.Layers[1].Providers = []definition.Provider{provider("kube", "1")}, []definition.Provider{provider("kube", "2")}
+		},
+		"there twice": func(d *definition.Definition) { d.Variables = append(d.Variables, variable.Declaration{Name: "mtu"}) },
 	} {
 		d := sample()
 		change(d)

@@ -54,6 +54,20 @@ type LayerChange struct {
 	Name   string   `json:"name"`
 	Change string   `json:"change"`
 	Fields []Change `json:"fields,omitempty"`
+	// Providers are those that come, go or become others, in the order of their names.
+	Providers []ProviderChange `json:"providers,omitempty"`
+}
+
+// ProviderChange is a provider that comes, goes, or has another version or content.
+type ProviderChange struct {
+	Name       string        `json:"name"`
+	Platforms  []string      `json:"platforms,omitempty"` // whose hosts it is for; none: all of the layer's
+	Change     string        `json:"change"`
+	OldVersion string        `json:"oldVersion,omitempty"`
+	NewVersion string        `json:"newVersion,omitempty"`
+	Old        digest.Digest `json:"old,omitempty"`
+	New        digest.Digest `json:"new,omitempty"`
+	Bytes      int64         `json:"bytes"` // of it that the site is without
 }
 
 // VariableChange is what changes in the rules of a variable.
@@ -85,7 +99,7 @@ func Diff(a, b *Definition, has func(digest.Digest) bool) *Difference {
 		has = func(d digest.Digest) bool { return old[d] }
 	}
 	d.Fields = append(fieldChanges(headOf(a), headOf(b)), orderChange(a, b)...)
-	d.Layers = layerChanges(a, b)
+	d.Layers = layerChanges(a, b, has)
 	d.Variables = variableChanges(a.Variables, b.Variables)
 	d.Images = imageChanges(a, b, has)
 	seen := map[digest.Digest]bool{}
@@ -143,7 +157,7 @@ func namesIn(d, other *Definition) (names []string) {
 	return names
 }
 
-func layerChanges(a, b *Definition) (list []LayerChange) {
+func layerChanges(a, b *Definition, has func(digest.Digest) bool) (list []LayerChange) {
 	old := map[string]*Layer{}
 	for i := range a.Layers {
 		old[a.Layers[i].Name] = &a.Layers[i]
@@ -153,21 +167,52 @@ func layerChanges(a, b *Definition) (list []LayerChange) {
 		before := old[l.Name]
 		delete(old, l.Name)
 		if before == nil {
-			list = append(list, LayerChange{Name: l.Name, Change: Added})
+			list = append(list, LayerChange{Name: l.Name, Change: Added, Providers: providerChanges(nil, l.Providers, has)})
 			continue
 		}
 		x, y := layerOf(before), layerOf(l)
 		shorten(x, y)
 		shorten(y, x)
-		if fields := fieldChanges(x, y); len(fields) > 0 {
-			list = append(list, LayerChange{l.Name, Changed, fields})
+		fields, providers := fieldChanges(x, y), providerChanges(before.Providers, l.Providers, has)
+		if len(fields)+len(providers) > 0 {
+			list = append(list, LayerChange{l.Name, Changed, fields, providers})
 		}
 	}
 	for _, l := range a.Layers {
 		if old[l.Name] != nil {
-			list = append(list, LayerChange{Name: l.Name, Change: Removed})
+			list = append(list, LayerChange{Name: l.Name, Change: Removed, Providers: providerChanges(l.Providers, nil, has)})
 		}
 	}
+	return list
+}
+
+// providerChanges compares providers, each by its name and the platforms that it is for.
+func providerChanges(a, b []Provider, has func(digest.Digest) bool) (list []ProviderChange) {
+	same := func(x *Provider) func(Provider) bool {
+		return func(y Provider) bool { return x.Name == y.Name && slices.Equal(x.Platforms, y.Platforms) }
+	}
+	for i := range b {
+		p := &b[i]
+		c := ProviderChange{Name: p.Name, Platforms: p.Platforms, Change: Added, NewVersion: p.Version, New: p.Digest}
+		if !has(p.Digest) {
+			c.Bytes = p.Size
+		}
+		if at := slices.IndexFunc(a, same(p)); at >= 0 {
+			if a[at].Digest == p.Digest && a[at].Version == p.Version {
+				continue
+			}
+			c.Change, c.OldVersion, c.Old = Changed, a[at].Version, a[at].Digest
+		}
+		list = append(list, c)
+	}
+	for i := range a {
+		if p := &a[i]; !slices.ContainsFunc(b, same(p)) {
+			list = append(list, ProviderChange{Name: p.Name, Platforms: p.Platforms, Change: Removed, OldVersion: p.Version, Old: p.Digest})
+		}
+	}
+	slices.SortStableFunc(list, func(x, y ProviderChange) int {
+		return cmp.Or(strings.Compare(x.Name, y.Name), slices.Compare(x.Platforms, y.Platforms))
+	})
 	return list
 }
 

@@ -2,6 +2,7 @@ package definition_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,11 @@ func changes(list []definition.Change) (texts []string) {
 	return texts
 }
 
+func provider(name, version string) definition.Provider {
+	content := name + " " + version
+	return definition.Provider{Name: name, Version: version, Path: "./" + name, Digest: digest.FromString(content), Size: int64(len(content))}
+}
+
 // Each kind of difference is told, and nothing else.
 func TestDiff(t *testing.T) {
 	t.Parallel()
@@ -37,7 +43,6 @@ func TestDiff(t *testing.T) {
 		"layer added": {func(d *definition.Definition) {
 			d.Layers = append(d.Layers, definition.Layer{Name: "new", Type: profile.Addon})
 		}, []string{"added layer new"}},
-		"layer removed": {func(d *definition.Definition) { d.Layers = d.Layers[:1] }, []string{"removed layer base/app"}},
 		"layer changed": {func(d *definition.Definition) {
 			l := &d.Layers[1]
 			l.Version, l.Upgrade.Policy = "3.2.0", "drain"
@@ -55,6 +60,14 @@ func TestDiff(t *testing.T) {
 			`files."/etc/sysctl.d/90-x.conf": "` + digest.FromString("a=1\n").String() + `" → `,
 			`upgrade.policy: "inPlace" → "drain"`, `version: "3.1.0" → "3.2.0"`,
 		}},
+		"providers": {func(d *definition.Definition) {
+			d.Layers[1].Providers = []definition.Provider{provider("kubernetes", "1.36.0"), provider("tools", "1"), provider("same", "1")}
+		}, []string{"changed layer base/app", "changed provider kubernetes 1.35.0 → 1.36.0, 17 bytes", "removed provider old 1 → , 0 bytes", "added provider tools  → 1, 7 bytes"}},
+		"provider of other platforms": {func(d *definition.Definition) {
+			d.Layers[1].Providers[0].Platforms = []string{"linux/amd64"}
+		}, []string{"changed layer base/app", "removed provider kubernetes 1.35.0 → , 0 bytes", "added provider kubernetes  → 1.35.0, 0 bytes"}},
+		"provider's layer removed": {func(d *definition.Definition) { d.Layers = d.Layers[:1] },
+			[]string{"removed layer base/app", "removed provider kubernetes 1.35.0 → , 0 bytes", "removed provider old 1 → , 0 bytes", "removed provider same 1 → , 0 bytes"}},
 		"variables": {func(d *definition.Definition) {
 			d.Variables[0].Default = int64(9000)
 			d.Variables[1] = variable.Declaration{Name: "token", Type: variable.String}
@@ -67,11 +80,17 @@ func TestDiff(t *testing.T) {
 		}, []string{"removed image docker.io/library/nginx:1.27", "added image docker.io/library/nginx:1.28, was docker.io/library/nginx:1.27"}},
 	} {
 		a, b := sample(), sample()
+		for _, d := range []*definition.Definition{a, b} {
+			d.Layers[1].Providers = []definition.Provider{provider("kubernetes", "1.35.0"), provider("old", "1"), provider("same", "1")}
+		}
 		c.change(b)
 		d := definition.Diff(a, b, nil)
 		have := changes(d.Fields)
 		for _, l := range d.Layers {
 			have = append(append(have, l.Change+" layer "+l.Name), changes(l.Fields)...)
+			for _, p := range l.Providers {
+				have = append(have, fmt.Sprintf("%s provider %s %s → %s, %d bytes", p.Change, p.Name, p.OldVersion, p.NewVersion, p.Bytes))
+			}
 		}
 		for _, v := range d.Variables {
 			have = append(append(have, v.Change+" variable "+v.Name), changes(v.Fields)...)

@@ -24,7 +24,11 @@ version: 1.0.0
 -- a.conf --
 a
 -- b.conf --
-b`
+b
+-- one/usr/bin/one --
+one
+-- two/usr/bin/two --
+two`
 
 // What two charts or layers bring, each in its own way, is told with both places.
 func TestFights(t *testing.T) {
@@ -52,6 +56,17 @@ func TestFights(t *testing.T) {
 		"one target, the same":    {`[{name: a, files: [{path: a.conf, target: /x}]}, {name: b, files: [{path: a.conf, target: /x}]}]`, nil},
 		"one target, other hosts": {
 			`[{name: a, platforms: [linux/amd64], files: [{path: a.conf, target: /x}]}, {name: b, platforms: [linux/arm64], files: [{path: b.conf, target: /x}]}]`, nil,
+		},
+		"one provider, two layers": {
+			`[{name: a, providers: [{name: kube, version: "1", path: one}]}, {name: b, providers: [{name: kube, version: "2", path: two}]}]`,
+			[]string{"provider kube is in both layer a, ", "profile.yaml:5 and layer b, ", "profile.yaml:5, for the same hosts: give one of them another name"},
+		},
+		"one provider, its layer's hosts": {
+			`[{name: a, platforms: [linux/amd64], providers: [{name: kube, path: one}]}, {name: b, providers: [{name: kube, path: two, platforms: [linux/amd64]}]}]`,
+			[]string{"provider kube is in both"},
+		},
+		"one provider, other hosts": {
+			`[{name: a, platforms: [linux/amd64], providers: [{name: kube, path: one}]}, {name: b, providers: [{name: kube, path: two, platforms: [linux/arm64]}]}]`, nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

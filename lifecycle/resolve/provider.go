@@ -23,14 +23,14 @@ var (
 // claimProvider notes whose the paths of a provider are, and refuses what it must not
 // bring.
 func (b *builder) claimProvider(l *profile.Layer, p profile.Provider, dir string) error {
+	if err := b.claimName(l, p); err != nil {
+		return err
+	}
 	info, err := os.Stat(dir)
 	if err != nil || !info.IsDir() {
 		return atError(p.At, fmt.Errorf("%s: %w: want a folder whose paths are those on hosts, like usr/local/bin/kubelet", p.Path, registry.ErrInvalid))
 	}
-	of := &profile.Layer{Name: l.Name, Platforms: p.Platforms}
-	if len(of.Platforms) == 0 {
-		of.Platforms = l.Platforms
-	}
+	of := &profile.Layer{Name: l.Name, Platforms: hostsOf(l, p)}
 	found := false
 	err = fs.WalkDir(os.DirFS(dir), ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
@@ -50,4 +50,36 @@ func (b *builder) claimProvider(l *profile.Layer, p profile.Provider, dir string
 		return atError(p.At, err)
 	}
 	return nil
+}
+
+// named is a provider and where the profile has it.
+type named struct {
+	layer     string
+	platforms []registry.Platform // none: all
+	at        profile.Place
+}
+
+func (n named) String() string { return fmt.Sprintf("layer %s, %s", n.layer, n.at) }
+
+// claimName notes whose the name of a provider is: a host has one version of each, so
+// that a second one would take the first out.
+func (b *builder) claimName(l *profile.Layer, p profile.Provider) error {
+	mine := named{l.Name, hostsOf(l, p), p.At}
+	for _, other := range b.providers[p.Name] {
+		if meet(other.platforms, mine.platforms) {
+			return fmt.Errorf("%w: provider %s is in both %s and %s, for the same hosts: give one of them another name, or other platforms",
+				registry.ErrConflict, p.Name, other, mine)
+		}
+	}
+	b.providers[p.Name] = append(b.providers[p.Name], mine)
+	return nil
+}
+
+// hostsOf are the platforms whose hosts a provider is for: its layer's, as far as it does not
+// say less.
+func hostsOf(l *profile.Layer, p profile.Provider) []registry.Platform {
+	if len(p.Platforms) > 0 {
+		return p.Platforms
+	}
+	return l.Platforms
 }

@@ -66,6 +66,7 @@ func Build(ctx context.Context, p *profile.Profile, opts Options) (*Result, erro
 		objects:    map[string]placed{},
 		releases:   map[string]released{},
 		targets:    map[string][]target{},
+		providers:  map[string][]named{},
 	}
 	if err := b.prepare(); err != nil {
 		return nil, err
@@ -105,6 +106,7 @@ type builder struct {
 	objects    map[string]placed     // by identity, of what is rendered with the charts' own values
 	releases   map[string]released   // by NAMESPACE/NAME
 	targets    map[string][]target   // by path on hosts
+	providers  map[string][]named    // by name
 	rendered   bool                  // there is something that could use what is declared
 	warnings   []string
 }
