@@ -102,7 +102,17 @@ type Network struct {
 type Clock struct {
 	Synchronized bool  `json:"synchronized" doc:"The kernel says that something keeps it right"`
 	Offset       int64 `json:"offset" doc:"Milliseconds that it is ahead of the appliance's; by the appliance"`
+	// By is who keeps it right, and Servers the file in which servers can be named for it
+	// beside the machine's own configuration.
+	By      string `json:"by,omitempty" enum:"chrony,timesyncd" doc:"Who keeps it right; empty: not known"`
+	Servers string `json:"servers,omitempty" doc:"File in which time servers can be named for that beside the machine's own configuration; empty: there is none"`
 }
+
+// Who keeps a clock right.
+const (
+	Chrony    = "chrony"
+	Timesyncd = "timesyncd"
+)
 
 // Runtime is the container runtime.
 type Runtime struct {

@@ -21,6 +21,7 @@ type Op struct {
 	Provider *Provider `json:"provider,omitempty"`
 	Unit     *Unit     `json:"unit,omitempty"`
 	Kubeadm  *Kubeadm  `json:"kubeadm,omitempty"`
+	K3s      *K3s      `json:"k3s,omitempty"`
 	Pull     *Pull     `json:"pull,omitempty"`
 	Unpin    *Unpin    `json:"unpin,omitempty"`
 	Snapshot *Snapshot `json:"snapshot,omitempty"`
@@ -125,8 +126,9 @@ const (
 	Join         Step = "join"
 	UpgradeApply Step = "upgrade-apply" // on the first control plane
 	UpgradeNode  Step = "upgrade-node"  // on every other host
+	Return       Step = "return"        // the kubelet's configuration is that from before its upgrade; kubeadm is not run
 	Reset        Step = "reset"
-	RenewCerts   Step = "renew-certs" // on a control plane
+	RenewCerts   Step = "renew-certs" // on a control plane; its static pods begin again, one by one
 )
 
 // Kubeadm carries a step of kubeadm out. What an interrupted one has left behind is
@@ -134,10 +136,16 @@ const (
 type Kubeadm struct {
 	Step    Step     `json:"step"`
 	Config  []byte   `json:"config,omitempty" doc:"Of the step, YAML; for init, join and upgrades"`
-	Version string   `json:"version,omitempty" doc:"To upgrade to, without v"`
+	Version string   `json:"version,omitempty" doc:"To upgrade to, or whose upgrade is taken back, without v"`
 	Ignore  []string `json:"ignore,omitempty" doc:"Preflight errors that count as warnings"`
 	// Node is what the host is called in the cluster.
 	Node string `json:"node,omitempty"`
+}
+
+// K3s carries a step of k3s out: RenewCerts, for which its unit is stopped and begun again.
+type K3s struct {
+	Step Step   `json:"step" enum:"renew-certs"`
+	Unit string `json:"unit" example:"k3s-agent.service"`
 }
 
 // Image is an image by its name and digest.
@@ -182,10 +190,13 @@ type Unpin struct {
 	Owner string `json:"owner"`
 }
 
-// Snapshot saves the state of etcd on a control plane into the agent's folder. Output:
-// Snapshotted.
+// Snapshot saves the state of a control plane into the agent's folder: that of etcd,
+// with the static pods and the kubelet's configuration beside it; or that of a k3s server,
+// which is stopped meanwhile when it keeps its state without etcd. Output: Snapshotted.
 type Snapshot struct {
 	Name string `json:"name" doc:"Of the file, a DNS label"`
+	K3s  bool   `json:"k3s,omitempty"`
+	Port int    `json:"port,omitempty" doc:"Of the k3s server"`
 }
 
 // Snapshotted is the output of a Snapshot.
@@ -195,9 +206,9 @@ type Snapshotted struct {
 	Digest digest.Digest `json:"digest"`
 }
 
-// Restore puts a snapshot of etcd in place of the state of a control plane that is the
-// only one.
+// Restore puts a Snapshot in place of the state of a control plane that is the only one.
 type Restore struct {
+	K3s     bool   `json:"k3s,omitempty"`
 	Name    string `json:"name" doc:"Of a Snapshot on this host"`
 	Node    string `json:"node"`
 	Address string `json:"address" doc:"Of this host, for etcd's peers"`
@@ -268,6 +279,8 @@ func (o *Op) Kind() string {
 		return fmt.Sprintf("unit %s %s", o.Unit.Act, o.Unit.Name)
 	case o.Kubeadm != nil:
 		return "kubeadm " + string(o.Kubeadm.Step)
+	case o.K3s != nil:
+		return "k3s " + string(o.K3s.Step)
 	case o.Pull != nil:
 		return "pull"
 	case o.Unpin != nil:
@@ -285,7 +298,7 @@ func (o *Op) Kind() string {
 // Valid is an ErrInvalid when the operation cannot be asked for.
 func (o *Op) Valid() error {
 	n := 0
-	for _, is := range []bool{o.Check != nil, o.Files != nil, o.Provider != nil, o.Unit != nil, o.Kubeadm != nil,
+	for _, is := range []bool{o.Check != nil, o.Files != nil, o.Provider != nil, o.Unit != nil, o.Kubeadm != nil, o.K3s != nil,
 		o.Pull != nil, o.Unpin != nil, o.Snapshot != nil, o.Restore != nil, o.Clean != nil} {
 		if is {
 			n++

@@ -61,8 +61,11 @@ func newMaker(kind cluster.RunKind, in Input) (*maker, error) {
 	if m.driver, err = driver.For(in.To.Kubernetes.Distribution); err != nil {
 		return nil, fmt.Errorf("definition %s: %w", m.plan.To, err)
 	}
-	m.setting, err = settingOf(in, in.To, in.ToRef)
-	return m, err
+	if m.setting, err = settingOf(in, in.To, in.ToRef); err != nil {
+		return nil, err
+	}
+	m.setting.From = in.From
+	return m, nil
 }
 
 // nameOf is NAME:VERSION.
@@ -93,7 +96,7 @@ func settingOf(in Input, d *definition.Definition, ref registry.Ref) (*driver.Se
 }
 
 func nodeOf(spec *cluster.Spec, h host.Host) (driver.Node, error) {
-	n := driver.Node{Name: h.Name, Address: h.Address, Platform: h.Platform(), Role: driver.Worker}
+	n := driver.Node{Name: h.Name, Address: h.Address, Platform: h.Platform(), Role: driver.Worker, Clock: h.Inventory.Time}
 	if h.Address == "" || n.Platform.OS == "" {
 		return n, fmt.Errorf("host %s: %w: its agent has not told its address and platform yet: 'landfall host ls' shows when it was heard of", h.Name, registry.ErrUnreachable)
 	}

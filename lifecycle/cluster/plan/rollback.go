@@ -79,12 +79,10 @@ func (m *maker) mayRestore(allowed bool) error {
 // restore brings the control plane's state back that was before the upgrade.
 func (m *maker) restore() error {
 	first := m.setting.Nodes[0]
-	acts, err := m.driver.Prepare(m.setting, first)
+	acts, err := m.driver.Restore(m.setting, first, snapshotName(m.To))
 	if err != nil {
 		return err
 	}
-	acts = append(acts, cluster.Act{Host: &cluster.HostAct{Host: first.Name, Op: host.Op{Restore: &host.Restore{Name: snapshotName(m.To), Node: first.Name, Address: first.Address}}}},
-		kubeAct(cluster.KubeAct{Do: cluster.AwaitAPI}))
 	m.wave(cluster.FirstHost, cluster.Step{ID: string(cluster.FirstHost) + "-restore", Host: first.Name, Windowed: true,
 		Title: "restore the control plane on " + first.Name + " from the snapshot before the upgrade; what was written since is lost", Acts: acts})
 	return nil

@@ -82,7 +82,9 @@ func Upgrade(in Input) (*cluster.Plan, error) {
 	}
 	roll := m.rolling()
 	if len(roll) > 0 {
-		m.backup()
+		if err := m.backup(); err != nil {
+			return nil, err
+		}
 		if err := m.roll(roll, m.driver.Upgrade, "upgrade"); err != nil {
 			return nil, err
 		}
@@ -115,14 +117,12 @@ func (m *maker) rolling() (list []driver.Node) {
 	return list
 }
 
-// backup saves etcd's state before anything of the control plane changes.
-func (m *maker) backup() {
-	if m.To.Kubernetes.Distribution != "kubeadm" {
-		return
-	}
+// backup saves the state before anything of the control plane changes.
+func (m *maker) backup() error {
 	n := m.setting.Nodes[0]
-	m.wave(cluster.Backup, cluster.Step{ID: string(cluster.Backup) + "-etcd", Host: n.Name, Title: "save the state of etcd on " + n.Name,
-		Acts: []cluster.Act{{Host: &cluster.HostAct{Host: n.Name, Op: host.Op{Snapshot: &host.Snapshot{Name: snapshotName(m.From)}}}}}})
+	acts, err := m.driver.Snapshot(m.setting, n, snapshotName(m.From))
+	m.wave(cluster.Backup, cluster.Step{ID: string(cluster.Backup) + "-etcd", Host: n.Name, Title: "save the state of the control plane on " + n.Name, Acts: acts})
+	return err
 }
 
 // snapshotName is how a snapshot is called that was taken while a definition ran.

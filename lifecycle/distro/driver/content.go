@@ -3,6 +3,7 @@ package driver
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -127,35 +128,42 @@ func (s *Setting) install(n Node) (acts []cluster.Act) {
 	return acts
 }
 
-// proxyFile is the environment of a unit behind a proxy; nothing without one.
-func (s *Setting) proxyFile(unit string) []host.File {
+// proxyFiles are the environment of units behind a proxy; nothing without one.
+func (s *Setting) proxyFiles(units ...string) (files []host.File) {
 	p := s.Spec.Proxy
 	if p.HTTP == "" && p.HTTPS == "" {
 		return nil
 	}
-	no := append([]string{"localhost", "127.0.0.1", s.Spec.Network.Pods, s.Spec.Network.Services, ".svc", "." + s.Spec.Network.Domain}, p.No...)
-	for _, n := range s.Nodes {
-		no = append(no, n.Name, n.Address)
-	}
-	if host, _, ok := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(s.Source.URL, "https://"), "http://"), ":"); ok || host != "" {
-		no = append(no, host)
-	}
 	var b strings.Builder
 	b.WriteString("[Service]\n")
-	for _, v := range [][2]string{{"HTTP_PROXY", p.HTTP}, {"HTTPS_PROXY", p.HTTPS}, {"NO_PROXY", strings.Join(no, ",")}} {
+	for _, v := range [][2]string{{"HTTP_PROXY", p.HTTP}, {"HTTPS_PROXY", p.HTTPS}, {"NO_PROXY", strings.Join(s.noProxy(), ",")}} {
 		if v[1] != "" {
 			fmt.Fprintf(&b, "Environment=%q\n", v[0]+"="+strings.ReplaceAll(v[1], "%", "%%"))
 		}
 	}
-	return []host.File{text("/etc/systemd/system/"+unit+".d/50-landfall-proxy.conf", b.String())}
+	for _, unit := range units {
+		files = append(files, text("/etc/systemd/system/"+unit+".d/50-landfall-proxy.conf", b.String()))
+	}
+	return files
 }
 
-// timeFile is where a node has its time from; nothing when nobody says.
-func (s *Setting) timeFile() []host.File {
-	if len(s.Spec.TimeServers) == 0 {
-		return nil
+// noProxy is what is reached without a proxy: the machine itself, the cluster's networks,
+// names and hosts, the source, and what the site says.
+func (s *Setting) noProxy() (list []string) {
+	network := s.Spec.Network
+	all := []string{"localhost", "127.0.0.1", network.Pods, network.Services, ".svc", "." + network.Domain, network.VirtualAddress}
+	for _, n := range s.Nodes {
+		all = append(all, n.Name, n.Address)
 	}
-	return []host.File{text("/etc/systemd/timesyncd.conf.d/50-landfall.conf", "[Time]\nNTP="+strings.Join(s.Spec.TimeServers, " ")+"\nFallbackNTP=\n")}
+	if u, err := url.Parse(s.Source.URL); err == nil {
+		all = append(all, u.Hostname())
+	}
+	for _, one := range append(all, s.Spec.Proxy.No...) {
+		if one != "" && !slices.Contains(list, one) {
+			list = append(list, one)
+		}
+	}
+	return list
 }
 
 // kernelFiles are modules and settings that pods' networks need, at each start.

@@ -34,16 +34,18 @@ type Node struct {
 	Platform registry.Platform
 	Labels   map[string]string
 	Taints   []cluster.Taint
+	Clock    host.Clock // as the inventory tells it: who keeps it right
 }
 
 // Setting is what is common to all nodes.
 type Setting struct {
 	Spec       *cluster.Spec
 	Definition *definition.Definition
-	Ref        registry.Ref // of the definition's artifact: providers and files are blobs of its repository
-	Source     host.Source  // without password: see cluster.FillSource
-	Nodes      []Node       // all, the first one first
-	Endpoint   string       // HOST:PORT
+	From       *definition.Definition // that the cluster runs when it is brought to another one; else nil
+	Ref        registry.Ref           // of the definition's artifact: providers and files are blobs of its repository
+	Source     host.Source            // without password: see cluster.FillSource
+	Nodes      []Node                 // all, the first one first
+	Endpoint   string                 // HOST:PORT
 }
 
 // Driver is a distribution.
@@ -65,8 +67,27 @@ type Driver interface {
 	// Return brings a node back to the setting's version, older by at most a minor, or
 	// the same. Errors say when the distribution cannot go back without a snapshot.
 	Return(s *Setting, n Node) ([]cluster.Act, error)
+	// Snapshot saves the state of the control plane on one of its nodes.
+	Snapshot(s *Setting, n Node, name string) ([]cluster.Act, error)
+	// Restore brings the only node of a control plane back to the setting's version with
+	// the state of a snapshot. Prepare is part of it.
+	Restore(s *Setting, n Node, name string) ([]cluster.Act, error)
+	// Renew makes a node's certificates new, and what holds them begins again; nothing
+	// where they renew themselves.
+	Renew(s *Setting, n Node) ([]cluster.Act, error)
 	// Remove takes a node out; its state is gone then.
 	Remove(s *Setting, n Node) ([]cluster.Act, error)
+}
+
+// acrossMinor reports whether a setting brings nodes to another minor version.
+func (s *Setting) acrossMinor() bool {
+	return s.From != nil && Minor(s.From.Kubernetes.Version) != Minor(s.Definition.Kubernetes.Version)
+}
+
+// noWayBack is the error for a control plane that goes back across a minor version.
+func (s *Setting) noWayBack(n Node) error {
+	return fmt.Errorf("host %s: %w: a control plane goes back from Kubernetes %s to %s by the snapshot from before the upgrade only",
+		n.Name, registry.ErrConflict, s.From.Kubernetes.Version, s.Definition.Kubernetes.Version)
 }
 
 // For is the driver of a distribution; ErrInvalid when there is none.

@@ -87,7 +87,7 @@ func TestPrepare(t *testing.T) {
 		"/etc/containerd/config.toml":                                     `sandbox_image = "registry.k8s.io/pause:3.10.2"`,
 		"/etc/containerd/certs.d/_default/hosts.toml":                     "https://10.0.0.5:5443",
 		"/etc/containerd/certs.d/10.0.0.7_5000_/hosts.toml":               "https://10.0.0.5:5443",
-		"/etc/systemd/system/containerd.service.d/50-landfall-proxy.conf": "10.244.0.0/16,10.96.0.0/12,.svc,.cluster.local,c1,10.0.1.1",
+		"/etc/systemd/system/containerd.service.d/50-landfall-proxy.conf": "10.244.0.0/16,10.96.0.0/12,.svc,.cluster.local,10.0.0.9,c1,10.0.1.1",
 		"/etc/systemd/timesyncd.conf.d/50-landfall.conf":                  "NTP=10.0.0.1",
 		"/usr/local/lib/systemd/system/kubelet.service.d/10-kubeadm.conf": "KUBELET_KUBEADM_ARGS",
 	} {

@@ -48,7 +48,7 @@ func (k k3s) Prepare(s *Setting, n Node) ([]cluster.Act, error) {
 		return nil, err
 	}
 	acts := append([]cluster.Act{s.put(n, files)}, s.install(n)...)
-	acts = append(acts, unit(n, "", host.Reload))
+	acts = append(append(acts, unit(n, "", host.Reload)), s.timeActs(n)...)
 	return append(acts, kernelActs(n)...), nil
 }
 
@@ -58,8 +58,12 @@ func k3sFiles(s *Setting, n Node) ([]host.File, error) {
 		return nil, err
 	}
 	files = append(files, kernelFiles()...)
-	files = append(files, s.proxyFile(k3sUnitName(n))...)
-	files = append(files, s.timeFile()...)
+	files = append(files, s.proxyFiles(k3sUnitName(n))...)
+	clock, err := s.timeFile(n)
+	if err != nil {
+		return nil, err
+	}
+	files = append(files, clock...)
 	verb := "server"
 	if n.Role == Worker {
 		verb = "agent"
@@ -147,8 +151,39 @@ func (k k3s) Upgrade(s *Setting, n Node) ([]cluster.Act, error) {
 	return append(acts, unit(n, k3sUnitName(n), host.Restart)), err
 }
 
-// Return implements Driver.
-func (k k3s) Return(s *Setting, n Node) ([]cluster.Act, error) { return k.Upgrade(s, n) }
+// Return implements Driver. A server migrates its state to a newer minor version, and
+// none back.
+func (k k3s) Return(s *Setting, n Node) ([]cluster.Act, error) {
+	if s.acrossMinor() && n.Role != Worker {
+		return nil, s.noWayBack(n)
+	}
+	return k.Upgrade(s, n)
+}
+
+// Snapshot implements Driver. A server without etcd is stopped for a moment.
+func (k3s) Snapshot(s *Setting, n Node, name string) ([]cluster.Act, error) {
+	return []cluster.Act{
+		act(n, host.Op{Snapshot: &host.Snapshot{Name: name, K3s: true, Port: s.Spec.Network.Port}}, cluster.FillNothing),
+		kube(cluster.KubeAct{Do: cluster.AwaitAPI, Limit: apiWait}),
+	}, nil
+}
+
+// Restore implements Driver.
+func (k k3s) Restore(s *Setting, n Node, name string) ([]cluster.Act, error) {
+	acts, err := k.Prepare(s, n)
+	return append(acts,
+		act(n, host.Op{Restore: &host.Restore{Name: name, K3s: true, Node: n.Name, Address: n.Address}}, cluster.FillNothing),
+		kube(cluster.KubeAct{Do: cluster.AwaitAPI, Limit: apiWait})), err
+}
+
+// Renew implements Driver.
+func (k3s) Renew(_ *Setting, n Node) ([]cluster.Act, error) {
+	acts := []cluster.Act{act(n, host.Op{K3s: &host.K3s{Step: host.RenewCerts, Unit: k3sUnitName(n)}}, cluster.FillNothing)}
+	if n.Role != Worker {
+		acts = append(acts, kube(cluster.KubeAct{Do: cluster.AwaitAPI, Limit: apiWait}))
+	}
+	return append(acts, kube(cluster.KubeAct{Do: cluster.AwaitNode, Node: n.Name, Limit: apiWait})), nil
+}
 
 // Remove implements Driver.
 func (k3s) Remove(_ *Setting, n Node) ([]cluster.Act, error) {

@@ -21,6 +21,7 @@ type kubeadm struct{}
 const (
 	kubeadmAPI   = "kubeadm.k8s.io/v1beta4"
 	criSocket    = "unix:///run/containerd/containerd.sock"
+	adminConfig  = "/etc/kubernetes/admin.conf"
 	patchFolder  = "/etc/kubernetes/patches"
 	unitFolder   = "/usr/local/lib/systemd/system/" // below /etc/systemd/system, where providers' units are, which win
 	kubeletPort  = 10250
@@ -43,19 +44,27 @@ func (kubeadm) Early() bool { return true }
 
 // Prepare implements Driver.
 func (kubeadm) Prepare(s *Setting, n Node) ([]cluster.Act, error) {
-	files, err := kubeadmFiles(s)
+	acts, err := s.renew(n)
 	if err != nil {
 		return nil, err
 	}
-	acts := append([]cluster.Act{s.put(n, files)}, s.install(n)...)
-	acts = append(acts, unit(n, "", host.Reload))
 	acts = append(acts, kernelActs(n)...)
 	// Until it has a configuration the kubelet ends and begins again, as kubeadm's
 	// packages have it too.
 	return append(acts, unit(n, "containerd.service", host.Enable), unit(n, "containerd.service", host.Restart), unit(n, "kubelet.service", host.Enable)), nil
 }
 
-func kubeadmFiles(s *Setting) ([]host.File, error) {
+// renew brings a node's files and programs to those of the setting, and its clock.
+func (s *Setting) renew(n Node) ([]cluster.Act, error) {
+	files, err := kubeadmFiles(s, n)
+	if err != nil {
+		return nil, err
+	}
+	acts := append([]cluster.Act{s.put(n, files)}, s.install(n)...)
+	return append(append(acts, unit(n, "", host.Reload)), s.timeActs(n)...), nil
+}
+
+func kubeadmFiles(s *Setting, n Node) ([]host.File, error) {
 	files, err := s.runtimeFiles(nodeconfig.Containerd)
 	if err != nil {
 		return nil, err
@@ -65,9 +74,12 @@ func kubeadmFiles(s *Setting) ([]host.File, error) {
 		return nil, err
 	}
 	files = append(files, kernelFiles()...)
-	files = append(files, s.proxyFile("containerd.service")...)
-	files = append(files, s.timeFile()...)
-	return append(files,
+	files = append(files, s.proxyFiles("containerd.service", "kubelet.service")...)
+	clock, err := s.timeFile(n)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(files, clock...),
 		text("/etc/containerd/config.toml", fmt.Sprintf(containerdConfig, pause)),
 		text("/etc/crictl.yaml", "runtime-endpoint: "+criSocket+"\nimage-endpoint: "+criSocket+"\n"),
 		text(unitFolder+"containerd.service", containerdUnit),
@@ -145,7 +157,11 @@ ExecStart=kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM
 func (k kubeadm) Start(s *Setting, n Node) ([]cluster.Act, error) {
 	var acts []cluster.Act
 	if n.Role != Worker {
-		files, err := virtualAddress(s, n)
+		config := adminConfig
+		if n.Role == First { // only this one may do anything before kubeadm has made its rules
+			config = "/etc/kubernetes/super-admin.conf"
+		}
+		files, err := virtualAddress(s, config)
 		if err != nil {
 			return nil, err
 		}
@@ -247,10 +263,10 @@ func hostOf(endpoint string) string {
 	return name
 }
 
-// virtualAddress is the static pod that moves the control plane's address; nothing
-// without one.
+// virtualAddress is the static pod that moves the control plane's address, by a
+// kubeconfig; nothing without one.
 // https://kube-vip.io/docs/installation/static/
-func virtualAddress(s *Setting, n Node) ([]host.File, error) {
+func virtualAddress(s *Setting, config string) ([]host.File, error) {
 	network := s.Spec.Network
 	if network.VirtualAddress == "" {
 		return nil, nil
@@ -258,12 +274,6 @@ func virtualAddress(s *Setting, n Node) ([]host.File, error) {
 	image, err := s.image("ghcr.io/kube-vip/kube-vip", "moves the virtual address")
 	if err != nil {
 		return nil, err
-	}
-	// Only this one may do anything before kubeadm has made its rules, on the host where
-	// it makes them.
-	config := "/etc/kubernetes/admin.conf"
-	if n.Role == First {
-		config = "/etc/kubernetes/super-admin.conf"
 	}
 	env := []any{}
 	for _, v := range [][2]string{
@@ -282,7 +292,7 @@ func virtualAddress(s *Setting, n Node) ([]host.File, error) {
 			"containers": []any{map[string]any{
 				"name": "kube-vip", "image": image, "imagePullPolicy": "IfNotPresent", "args": []string{"manager"}, "env": env,
 				"securityContext": map[string]any{"capabilities": map[string]any{"add": []string{"NET_ADMIN", "NET_RAW"}, "drop": []string{"ALL"}}},
-				"volumeMounts":    []any{map[string]any{"name": "kubeconfig", "mountPath": "/etc/kubernetes/admin.conf"}},
+				"volumeMounts":    []any{map[string]any{"name": "kubeconfig", "mountPath": adminConfig}},
 			}},
 			"volumes": []any{map[string]any{"name": "kubeconfig", "hostPath": map[string]any{"path": config, "type": "FileOrCreate"}}},
 		},
@@ -296,24 +306,74 @@ func virtualAddress(s *Setting, n Node) ([]host.File, error) {
 // Upgrade implements Driver.
 // https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-upgrade/
 func (k kubeadm) Upgrade(s *Setting, n Node) ([]cluster.Act, error) {
-	files, err := kubeadmFiles(s)
+	acts, err := s.renew(n)
 	if err != nil {
 		return nil, err
 	}
-	acts := append([]cluster.Act{s.put(n, files)}, s.install(n)...)
-	acts = append(acts, unit(n, "", host.Reload), unit(n, "containerd.service", host.Restart))
 	step, ignore := host.UpgradeNode, slices.Clone(s.Spec.Kubeadm.IgnorePreflightErrors)
 	if n.Role == First {
 		// It tries whether a pod can be scheduled, which none can where the one node is drained.
 		step, ignore = host.UpgradeApply, append(ignore, "CreateJob")
 	}
-	acts = append(acts, act(n, host.Op{Kubeadm: &host.Kubeadm{Step: step, Version: s.Definition.Kubernetes.Version, Node: n.Name, Ignore: ignore}}, cluster.FillNothing))
-	return append(acts, unit(n, "kubelet.service", host.Restart)), nil
+	acts = append(acts, unit(n, "containerd.service", host.Restart),
+		act(n, host.Op{Kubeadm: &host.Kubeadm{Step: step, Version: s.Definition.Kubernetes.Version, Node: n.Name, Ignore: ignore}}, cluster.FillNothing))
+	moved, err := moveAddress(s, n)
+	return append(append(acts, moved...), unit(n, "kubelet.service", host.Restart)), err
+}
+
+// moveAddress brings the static pod of the virtual address to the setting's image. kubeadm
+// leaves it as it is.
+func moveAddress(s *Setting, n Node) ([]cluster.Act, error) {
+	if n.Role == Worker {
+		return nil, nil
+	}
+	files, err := virtualAddress(s, adminConfig)
+	if err != nil || len(files) == 0 {
+		return nil, err
+	}
+	return []cluster.Act{act(n, host.Op{Files: &host.Files{Put: files}}, cluster.FillNothing)}, nil
 }
 
 // Return implements Driver. kubeadm upgrades to an older patch, too; across a minor a
-// worker's kubelet alone goes back, which may be older than the control plane.
-func (k kubeadm) Return(s *Setting, n Node) ([]cluster.Act, error) { return k.Upgrade(s, n) }
+// worker's kubelet alone goes back, which may be older than the control plane: kubeadm,
+// which reads the cluster's newer configuration, is not run.
+func (k kubeadm) Return(s *Setting, n Node) ([]cluster.Act, error) {
+	switch {
+	case !s.acrossMinor():
+		return k.Upgrade(s, n)
+	case n.Role != Worker:
+		return nil, s.noWayBack(n)
+	}
+	acts, err := s.renew(n)
+	return append(acts, unit(n, "containerd.service", host.Restart),
+		act(n, host.Op{Kubeadm: &host.Kubeadm{Step: host.Return, Version: s.From.Kubernetes.Version, Node: n.Name}}, cluster.FillNothing),
+		unit(n, "kubelet.service", host.Restart)), err
+}
+
+// Snapshot implements Driver.
+func (kubeadm) Snapshot(_ *Setting, n Node, name string) ([]cluster.Act, error) {
+	return []cluster.Act{act(n, host.Op{Snapshot: &host.Snapshot{Name: name}}, cluster.FillNothing)}, nil
+}
+
+// Restore implements Driver. What kubeadm made for the older version comes back with the
+// snapshot.
+func (k kubeadm) Restore(s *Setting, n Node, name string) ([]cluster.Act, error) {
+	acts, err := k.Prepare(s, n)
+	if err != nil {
+		return nil, err
+	}
+	acts = append(acts, act(n, host.Op{Restore: &host.Restore{Name: name, Node: n.Name, Address: n.Address}}, cluster.FillNothing))
+	moved, err := moveAddress(s, n)
+	return append(append(acts, moved...), unit(n, "kubelet.service", host.Restart), kube(cluster.KubeAct{Do: cluster.AwaitAPI, Limit: apiWait})), err
+}
+
+// Renew implements Driver. Kubelets renew theirs themselves.
+func (kubeadm) Renew(_ *Setting, n Node) ([]cluster.Act, error) {
+	if n.Role == Worker {
+		return nil, nil
+	}
+	return []cluster.Act{act(n, host.Op{Kubeadm: &host.Kubeadm{Step: host.RenewCerts, Node: n.Name}}, cluster.FillNothing), kube(cluster.KubeAct{Do: cluster.AwaitAPI, Limit: apiWait})}, nil
+}
 
 // Remove implements Driver.
 func (kubeadm) Remove(_ *Setting, n Node) ([]cluster.Act, error) {

@@ -16,9 +16,11 @@
 //	unpacked/HEX             a folder's archive on its way to its place
 //	providers/NAME/HEX/      a version of a provider: list.json, tree/
 //	providers/NAME/state.json
-//	snapshots/NAME.db        states of etcd
+//	snapshots/NAME.db        states of etcd; NAME.tgz of k3s without etcd
+//	snapshots/NAME.json      static pods and the kubelet's configuration beside NAME.db
 //	kubeadm.json             the steps of kubeadm that came to their end
-//	restore.json             how far a restore is
+//	reset.json               files that a reset must not cost, while it is under way
+//	before.json              what the kubelet was told before its last upgrade
 //
 // An operation that takes things away is told apart from what others have put on the
 // host by owned.json: nothing else is removed when a host is cleaned.

@@ -145,7 +145,7 @@ func (t *task) forgetAll() error {
 			errs = append(errs, os.RemoveAll(filepath.Join(t.data, folder, e.Name())))
 		}
 	}
-	for _, name := range []string{"kubeadm.json", "reset.json"} {
+	for _, name := range []string{"kubeadm.json", "reset.json", "before.json"} {
 		if err := os.Remove(filepath.Join(t.data, name)); err != nil && !os.IsNotExist(err) {
 			errs = append(errs, err)
 		}

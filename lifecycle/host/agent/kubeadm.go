@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/landfall-dev/landfall/internal/durable"
 	"github.com/landfall-dev/landfall/lifecycle/host"
 	"github.com/landfall-dev/landfall/registry"
 )
@@ -45,9 +44,10 @@ func (t *task) step(ctx context.Context, k *host.Kubeadm) (any, error) {
 		return nil, t.kubeadmUpgrade(ctx, k, "node")
 	case host.Reset:
 		return nil, t.reset(ctx)
+	case host.Return:
+		return nil, t.returnNode(k.Version)
 	case host.RenewCerts:
-		_, err := t.program(ctx, "kubeadm", "certs", "renew", "all")
-		return nil, err
+		return nil, t.renewCerts(ctx)
 	}
 	return nil, fmt.Errorf("kubeadm: %w: step %q", registry.ErrInvalid, k.Step)
 }
@@ -109,14 +109,13 @@ func (t *task) finished(step host.Step) bool {
 }
 
 func (t *task) finish(step host.Step) error {
-	content, err := json.Marshal(map[host.Step]bool{step: true})
-	if err != nil {
-		return err
-	}
-	return registry.DiskError(durable.WriteFile(filepath.Join(t.data, "kubeadm.json"), content, 0o600))
+	return saveJSON(filepath.Join(t.data, "kubeadm.json"), map[host.Step]bool{step: true})
 }
 
 func (t *task) kubeadmUpgrade(ctx context.Context, k *host.Kubeadm, args ...string) error {
+	if err := t.noteNode(k.Version); err != nil {
+		return err
+	}
 	args = append([]string{"upgrade"}, args...)
 	if t.tree.exists(patchesFolder) {
 		args = append(args, "--patches", t.tree.outside(patchesFolder))
@@ -204,11 +203,7 @@ func (t *task) saveKept(content map[string][]byte, modes map[string]fs.FileMode)
 	for path, c := range content {
 		files[path] = savedFile{modes[path], c}
 	}
-	encoded, err := json.Marshal(files)
-	if err != nil {
-		return err
-	}
-	return registry.DiskError(durable.WriteFile(t.keptFile(), encoded, 0o600))
+	return saveJSON(t.keptFile(), files)
 }
 
 func (t *task) putKept() error {
@@ -219,17 +214,12 @@ func (t *task) putKept() error {
 	if err != nil {
 		return err
 	}
-	var files map[string]savedFile
+	var files nodeFiles
 	if err := json.Unmarshal(content, &files); err != nil {
 		return err
 	}
-	for path, f := range files {
-		if err := t.tree.mkdir(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := t.tree.put(path, t.tree.write(f.Mode, strings.NewReader(string(f.Content)))); err != nil {
-			return err
-		}
+	if err := t.writeNode(files); err != nil {
+		return err
 	}
 	return os.Remove(t.keptFile())
 }

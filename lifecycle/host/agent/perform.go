@@ -46,7 +46,7 @@ func (a *Agent) perform(ctx context.Context, r *running, attempt int) (json.RawM
 // mayListen reports whether an operation may start what wants the ports that the agent
 // listens at for its peers.
 func mayListen(op *host.Op) bool {
-	return op.Check != nil || op.Unit != nil || op.Kubeadm != nil || op.Restore != nil || op.Clean != nil
+	return op.Check != nil || op.Unit != nil || op.Kubeadm != nil || op.K3s != nil || op.Restore != nil || op.Clean != nil
 }
 
 func (t *task) do(ctx context.Context, op *host.Op) (any, error) {
@@ -61,6 +61,8 @@ func (t *task) do(ctx context.Context, op *host.Op) (any, error) {
 		return nil, t.unit(ctx, op.Unit)
 	case op.Kubeadm != nil:
 		return t.step(ctx, op.Kubeadm)
+	case op.K3s != nil:
+		return nil, t.k3sStep(ctx, op.K3s)
 	case op.Pull != nil:
 		return t.pull(ctx, op.Pull)
 	case op.Unpin != nil:

@@ -2,11 +2,14 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/landfall-dev/landfall/lifecycle/host"
@@ -30,6 +33,9 @@ var statePods = []string{"kube-apiserver.yaml", "etcd.yaml"}
 // until the next restore. It is done from its beginning when it was interrupted: a state
 // that was restored already is restored again.
 func (t *task) restore(ctx context.Context, r *host.Restore) error {
+	if r.K3s {
+		return t.k3sRestore(ctx, r)
+	}
 	path, err := t.snapshotPath(r.Name)
 	if err != nil {
 		return err
@@ -54,8 +60,34 @@ func (t *task) restore(ctx context.Context, r *host.Restore) error {
 	if err := t.movePods(manifests, manifestsAway); err != nil {
 		return err
 	}
-	err = t.swapState(ctx)
+	if err = t.swapState(ctx); err == nil {
+		err = t.returnControlPlane(path)
+	}
 	return errors.Join(err, t.movePods(manifestsAway, manifests))
+}
+
+// returnControlPlane puts the static pods and what the kubelet was told from beside a
+// snapshot in place; those that work with the state come back later, from where they are.
+func (t *task) returnControlPlane(path string) error {
+	content, err := os.ReadFile(besides(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // a snapshot of an agent that did not keep them
+	}
+	if err != nil {
+		return err
+	}
+	var kept nodeFiles
+	if err := json.Unmarshal(content, &kept); err != nil {
+		return fmt.Errorf("%s: %w", besides(path), err)
+	}
+	files := nodeFiles{}
+	for at, f := range kept {
+		if name := filepath.Base(at); filepath.Dir(at) == manifests && slices.Contains(statePods, name) {
+			at = manifestsAway + "/" + name
+		}
+		files[at] = f
+	}
+	return t.writeNode(files)
 }
 
 // movePods moves the manifests of static pods that work with etcd's state.

@@ -49,6 +49,12 @@ func (t *task) snapshot(ctx context.Context, s *host.Snapshot) (any, error) {
 	}
 	t.kubeadm.Lock()
 	defer t.kubeadm.Unlock()
+	if s.K3s {
+		return t.k3sSnapshot(ctx, s)
+	}
+	if err := t.noteControlPlane(path); err != nil {
+		return nil, err
+	}
 	client, err := t.etcdClient()
 	if err != nil {
 		return nil, err
@@ -72,6 +78,25 @@ func (t *task) snapshot(ctx context.Context, s *host.Snapshot) (any, error) {
 	}
 	out := host.Snapshotted{Path: path, Size: state.size, Digest: digest.NewDigest(digest.SHA256, state.sum())}
 	return out, t.sweepSnapshots()
+}
+
+// besides is the file with a node's files beside a snapshot.
+func besides(path string) string { return strings.TrimSuffix(path, ".db") + ".json" }
+
+// noteControlPlane keeps the static pods and what the kubelet is told beside a snapshot:
+// the state goes with the version that wrote it.
+func (t *task) noteControlPlane(path string) error {
+	paths := slices.Clone(kubeletFiles)
+	for _, name := range t.tree.list(manifests) {
+		if strings.HasSuffix(name, ".yaml") && !strings.HasPrefix(name, ".") {
+			paths = append(paths, manifests+"/"+name)
+		}
+	}
+	files, err := t.readNode(paths)
+	if err != nil {
+		return err
+	}
+	return saveJSON(besides(path), files)
 }
 
 // etcdClient has the certificate that kubeadm makes for health checks of etcd.
@@ -160,12 +185,13 @@ func (t *trailing) add(p []byte) {
 
 func (t *trailing) right() bool { return bytes.Equal(t.last, t.before.Sum(nil)) }
 
-// sweepSnapshots removes all but the newest ones.
+// sweepSnapshots removes all but the newest ones, with what is beside them.
 func (t *task) sweepSnapshots() error {
 	entries, err := os.ReadDir(filepath.Join(t.data, "snapshots"))
 	if err != nil {
 		return err
 	}
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return filepath.Ext(e.Name()) == ".json" })
 	slices.SortFunc(entries, func(a, b os.DirEntry) int {
 		x, _ := a.Info()
 		y, _ := b.Info()
@@ -176,7 +202,8 @@ func (t *task) sweepSnapshots() error {
 	})
 	for i, e := range entries {
 		if i >= keptSnapshots {
-			err = errors.Join(err, os.Remove(filepath.Join(t.data, "snapshots", e.Name())))
+			path := filepath.Join(t.data, "snapshots", e.Name())
+			err = errors.Join(err, os.Remove(path), os.RemoveAll(besides(path)))
 		}
 	}
 	return err

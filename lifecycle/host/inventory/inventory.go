@@ -46,6 +46,7 @@ func Read(ctx context.Context, opts Options) host.Inventory {
 	i.Hostname, _ = os.Hostname() // it has none, then
 	synchronized, known := clock()
 	i.Time.Synchronized = synchronized
+	i.Time.By, i.Time.Servers = r.timeBy()
 	if opts.Runtime != nil {
 		i.Runtime = opts.Runtime(ctx)
 	}

@@ -181,3 +181,24 @@ func FuzzTables(f *testing.F) {
 		}
 	})
 }
+
+// Who keeps the clock right is told by what runs, with a file that it reads at each start.
+func TestTimeBy(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		files       map[string]string
+		by, servers string
+	}{
+		"nobody":    {map[string]string{"etc/chrony/chrony.conf": "sourcedir /etc/chrony/sources.d\n"}, "", ""},
+		"timesyncd": {map[string]string{"run/systemd/timesync/synchronized": ""}, host.Timesyncd, "/etc/systemd/timesyncd.conf.d/50-landfall.conf"},
+		"chrony": {map[string]string{"run/chrony/chronyd.pid": "1", "run/systemd/timesync/x": "", "etc/chrony/chrony.conf": "confdir /etc/chrony/conf.d\nsourcedir /run/chrony-dhcp\n# sourcedir /etc/no\nsourcedir /etc/chrony/sources.d\n"},
+			host.Chrony, "/etc/chrony/sources.d/50-landfall.sources"},
+		"chrony, configurations":   {map[string]string{"run/chrony/chronyd.pid": "1", "etc/chrony.conf": "confdir /run/x /etc/chrony.d\n"}, host.Chrony, "/etc/chrony.d/50-landfall.conf"},
+		"chrony, without a folder": {map[string]string{"run/chrony/chronyd.pid": "1", "etc/chrony.conf": "sourcedir /run/chrony-dhcp\n"}, host.Chrony, ""},
+	} {
+		i := Read(t.Context(), Options{Root: tree(t, c.files), Folders: []string{}})
+		if i.Time.By != c.by || i.Time.Servers != c.servers {
+			t.Errorf("%s: %q, %q; want %q, %q", name, i.Time.By, i.Time.Servers, c.by, c.servers)
+		}
+	}
+}
