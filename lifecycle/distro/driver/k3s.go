@@ -14,6 +14,8 @@ type k3s struct{}
 
 const (
 	k3sFolder = "/etc/rancher/k3s/"
+	k3sPods   = "/var/lib/rancher/k3s/agent/pod-manifests/"
+	k3sAdmin  = k3sFolder + "k3s.yaml"
 	k3sServer = "k3s.service"
 	k3sAgent  = "k3s-agent.service"
 )
@@ -64,11 +66,11 @@ func k3sFiles(s *Setting, n Node) ([]host.File, error) {
 		return nil, err
 	}
 	files = append(files, clock...)
-	verb := "server"
 	if n.Role == Worker {
-		verb = "agent"
+		return append(files, text(unitFolder+k3sAgent, fmt.Sprintf(k3sUnit, "exec", "agent"))), nil
 	}
-	return append(files, text(unitFolder+k3sUnitName(n), fmt.Sprintf(k3sUnit, verb))), nil
+	address, err := virtualAddress(s, k3sPods, k3sAdmin)
+	return append(append(files, address...), text(unitFolder+k3sServer, fmt.Sprintf(k3sUnit, "notify", "server"))), err
 }
 
 // https://docs.k3s.io/installation/configuration
@@ -78,7 +80,7 @@ Wants=network-online.target
 After=network-online.target
 
 [Service]
-Type=notify
+Type=%s
 ExecStart=k3s %s
 KillMode=process
 Delegate=yes
@@ -101,10 +103,16 @@ func (k3s) config(s *Setting, n Node) map[string]any {
 		c["kubelet-arg"] = pairs(args)
 	}
 	if n.Role == Worker {
-		c["server"] = "https://" + s.Endpoint
+		c["server"], c["kube-proxy-arg"] = "https://"+s.Endpoint, []string{"proxy-mode=" + s.Spec.Network.ProxyMode}
 		return c
 	}
 	network := s.Spec.Network
+	for key, args := range map[string]map[string]string{"kube-apiserver-arg": s.Spec.Kubeadm.APIServerArgs, "kube-controller-manager-arg": s.Spec.Kubeadm.ControllerManagerArgs, "kube-scheduler-arg": s.Spec.Kubeadm.SchedulerArgs} {
+		if len(args) > 0 {
+			c[key] = pairs(args)
+		}
+	}
+	c["kube-proxy-arg"] = []string{"proxy-mode=" + network.ProxyMode}
 	c["cluster-cidr"], c["service-cidr"], c["cluster-domain"] = network.Pods, network.Services, network.Domain
 	c["https-listen-port"], c["tls-san"] = network.Port, []string{hostOf(s.Endpoint)}
 	switch {

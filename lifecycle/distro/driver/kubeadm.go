@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/landfall-dev/landfall/lifecycle/chart"
@@ -22,6 +21,7 @@ const (
 	kubeadmAPI   = "kubeadm.k8s.io/v1beta4"
 	criSocket    = "unix:///run/containerd/containerd.sock"
 	adminConfig  = "/etc/kubernetes/admin.conf"
+	kubeadmPods  = "/etc/kubernetes/manifests/"
 	patchFolder  = "/etc/kubernetes/patches"
 	unitFolder   = "/usr/local/lib/systemd/system/" // below /etc/systemd/system, where providers' units are, which win
 	kubeletPort  = 10250
@@ -161,7 +161,7 @@ func (k kubeadm) Start(s *Setting, n Node) ([]cluster.Act, error) {
 		if n.Role == First { // only this one may do anything before kubeadm has made its rules
 			config = "/etc/kubernetes/super-admin.conf"
 		}
-		files, err := virtualAddress(s, config)
+		files, err := virtualAddress(s, kubeadmPods, config)
 		if err != nil {
 			return nil, err
 		}
@@ -263,46 +263,6 @@ func hostOf(endpoint string) string {
 	return name
 }
 
-// virtualAddress is the static pod that moves the control plane's address, by a
-// kubeconfig; nothing without one.
-// https://kube-vip.io/docs/installation/static/
-func virtualAddress(s *Setting, config string) ([]host.File, error) {
-	network := s.Spec.Network
-	if network.VirtualAddress == "" {
-		return nil, nil
-	}
-	image, err := s.image("ghcr.io/kube-vip/kube-vip", "moves the virtual address")
-	if err != nil {
-		return nil, err
-	}
-	env := []any{}
-	for _, v := range [][2]string{
-		{"vip_arp", "true"}, {"port", strconv.Itoa(network.Port)}, {"vip_interface", network.Interface}, {"vip_subnet", "32"}, {"cp_enable", "true"}, {"cp_namespace", "kube-system"},
-		{"vip_leaderelection", "true"}, {"vip_leasename", "plndr-cp-lock"}, {"vip_leaseduration", "15"}, {"vip_renewdeadline", "10"}, {"vip_retryperiod", "2"}, {"address", network.VirtualAddress},
-	} {
-		if v[1] != "" {
-			env = append(env, map[string]any{"name": v[0], "value": v[1]})
-		}
-	}
-	pod, err := documents(map[string]any{
-		"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": "kube-vip", "namespace": "kube-system"},
-		"spec": map[string]any{
-			"hostNetwork": true,
-			"hostAliases": []any{map[string]any{"ip": "127.0.0.1", "hostnames": []string{"kubernetes"}}},
-			"containers": []any{map[string]any{
-				"name": "kube-vip", "image": image, "imagePullPolicy": "IfNotPresent", "args": []string{"manager"}, "env": env,
-				"securityContext": map[string]any{"capabilities": map[string]any{"add": []string{"NET_ADMIN", "NET_RAW"}, "drop": []string{"ALL"}}},
-				"volumeMounts":    []any{map[string]any{"name": "kubeconfig", "mountPath": adminConfig}},
-			}},
-			"volumes": []any{map[string]any{"name": "kubeconfig", "hostPath": map[string]any{"path": config, "type": "FileOrCreate"}}},
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	return []host.File{{Path: "/etc/kubernetes/manifests/kube-vip.yaml", Mode: 0o600, Content: pod}}, nil
-}
-
 // Upgrade implements Driver.
 // https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-upgrade/
 func (k kubeadm) Upgrade(s *Setting, n Node) ([]cluster.Act, error) {
@@ -327,7 +287,7 @@ func moveAddress(s *Setting, n Node) ([]cluster.Act, error) {
 	if n.Role == Worker {
 		return nil, nil
 	}
-	files, err := virtualAddress(s, adminConfig)
+	files, err := virtualAddress(s, kubeadmPods, adminConfig)
 	if err != nil || len(files) == 0 {
 		return nil, err
 	}
