@@ -72,6 +72,7 @@ type Options struct {
 	Root      string // below which files, programs and units are; empty: "/"
 	Runtime   Runtime
 	Inventory func(ctx context.Context) host.Inventory // nil: an empty one
+	Etcd      string                                   // HOST:PORT of a control plane's own etcd; empty: where kubeadm has it
 	Log       *slog.Logger                             // nil: nothing is logged
 }
 
@@ -125,6 +126,9 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 func (o *Options) complete() {
 	if o.Root == "" {
 		o.Root = "/"
+	}
+	if o.Etcd == "" {
+		o.Etcd = etcdAddress
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

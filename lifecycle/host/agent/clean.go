@@ -63,14 +63,17 @@ func (t *task) clean(ctx context.Context, c *host.Clean) (any, error) {
 func (t *task) stopUnits(ctx context.Context, o *owned) error {
 	for _, name := range slices.Sorted(maps.Keys(o.Units)) {
 		u := o.Units[name]
-		for _, do := range []struct {
-			act    host.Act
-			wanted bool
-		}{{host.Disable, u.Enabled}, {host.Stop, u.Started}} {
-			if !do.wanted {
-				continue
+		switch {
+		case u.Enabled && !u.Started: // it ran before, and goes on
+			if _, err := t.program(ctx, "systemctl", "disable", name); err != nil && !t.unitIsGone(ctx, name, err) {
+				return err
 			}
-			if err := t.unit(ctx, &host.Unit{Name: name, Act: do.act}); err != nil {
+		case u.Enabled:
+			if err := t.unit(ctx, &host.Unit{Name: name, Act: host.Disable}); err != nil {
+				return fmt.Errorf("unit %s: %w", name, err)
+			}
+		case u.Started:
+			if err := t.unit(ctx, &host.Unit{Name: name, Act: host.Stop}); err != nil {
 				return fmt.Errorf("unit %s: %w", name, err)
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -79,13 +80,16 @@ type kit struct {
 	site      *store.Store
 	url       string
 	blobs     atomic.Int64 // GETs of blobs
+	runtime   Runtime
+	inventory host.Inventory
+	etcd      string
 }
 
 const repository = "definitions.landfall.dev/edge"
 
 func newKit(t *testing.T) *kit {
 	t.Helper()
-	k := &kit{T: t, dir: t.TempDir()}
+	k := &kit{T: t, dir: t.TempDir(), runtime: noRuntime{}}
 	k.root = filepath.Join(k.dir, "root")
 	k.program("systemctl", `case "$1" in is-active|is-enabled) exit 3;; esac`)
 	s, err := store.Open(t.Context(), t.TempDir(), store.Options{})
@@ -107,7 +111,8 @@ func newKit(t *testing.T) *kit {
 
 func (k *kit) open() {
 	k.Helper()
-	a, err := Open(k.Context(), Options{Data: filepath.Join(k.dir, "data"), Root: k.root, Runtime: noRuntime{}})
+	inventory := func(context.Context) host.Inventory { return k.inventory }
+	a, err := Open(k.Context(), Options{Data: filepath.Join(k.dir, "data"), Root: k.root, Runtime: k.runtime, Inventory: inventory, Etcd: k.etcd})
 	k.must(err)
 	k.agent = a
 }
@@ -186,6 +191,26 @@ func (k *kit) done(op host.Op) host.Result {
 		k.Fatalf("%s: %s, %v", op.Kind(), r.State, r.Error)
 	}
 	return r
+}
+
+// fails is the failure of an operation, which has to have one.
+func (k *kit) fails(op host.Op) *host.Failure {
+	k.Helper()
+	r := k.agent.Do(k.Context(), op, nil)
+	if r.State != host.Failed || r.Error == nil {
+		k.Fatalf("%s: %s; it should have failed", op.Kind(), r.State)
+	}
+	return r.Error
+}
+
+// until polls for something that has to come.
+func (k *kit) until(what string, is func() bool) {
+	k.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			k.Fatalf("%s did not come", what)
+		}
+	}
 }
 
 // start does an operation in a process of its own.

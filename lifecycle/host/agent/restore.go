@@ -137,7 +137,7 @@ func (t *task) swapState(ctx context.Context) error {
 
 // etcdRuns reports whether somebody answers at etcd's port.
 func (t *task) etcdRuns(ctx context.Context) bool {
-	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", "127.0.0.1:2379")
+	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", t.opts.Etcd)
 	if err != nil {
 		return false
 	}

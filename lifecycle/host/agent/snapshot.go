@@ -25,7 +25,7 @@ import (
 )
 
 // etcdAddress is where a control plane's own etcd answers.
-const etcdAddress = "https://127.0.0.1:2379"
+const etcdAddress = "127.0.0.1:2379"
 
 // keptSnapshots is how many snapshots stay on a host: the newest.
 const keptSnapshots = 5
@@ -60,7 +60,7 @@ func (t *task) snapshot(ctx context.Context, s *host.Snapshot) (any, error) {
 		return nil, err
 	}
 	defer client.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, etcdAddress+"/v3/maintenance/snapshot", strings.NewReader("{}"))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+t.opts.Etcd+"/v3/maintenance/snapshot", strings.NewReader("{}"))
 	if err != nil {
 		return nil, err
 	}

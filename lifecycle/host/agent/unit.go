@@ -74,11 +74,12 @@ func (t *task) noteUnit(ctx context.Context, u *host.Unit) error {
 	active, _ := t.program(ctx, "systemctl", "is-active", u.Name) // its exit code says the same
 	enabled, _ := t.program(ctx, "systemctl", "is-enabled", u.Name)
 	return t.own(func(o *owned) {
-		if _, known := o.Units[u.Name]; known {
-			return
+		was, known := o.Units[u.Name]
+		if !known {
+			was.Started = strings.TrimSpace(active) != "active"
 		}
-		was := ownedUnit{Started: strings.TrimSpace(active) != "active", Enabled: u.Act == host.Enable && strings.TrimSpace(enabled) != "enabled"}
-		was.Restarted = u.Act == host.Restart && !was.Started
+		was.Enabled = was.Enabled || u.Act == host.Enable && strings.TrimSpace(enabled) != "enabled"
+		was.Restarted = was.Restarted || u.Act == host.Restart && !was.Started
 		if was != (ownedUnit{}) {
 			o.Units[u.Name] = was
 		}
