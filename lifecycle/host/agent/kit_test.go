@@ -162,7 +162,8 @@ func (k *kit) blob(content []byte) host.Blob {
 }
 
 // folder is a folder's archive of files by their paths.
-func folder(t *testing.T, files map[string]string) []byte {
+func folder(t testing.TB, files map[string]string) []byte {
+	t.Helper()
 	t.Helper()
 	var b bytes.Buffer
 	zipped := gzip.NewWriter(&b)

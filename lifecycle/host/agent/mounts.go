@@ -1,8 +1,6 @@
 package agent
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -16,8 +14,8 @@ import (
 // parseMounts is the mount points of a mountinfo (proc_pid_mountinfo(5)), in its order.
 // Lines that it does not understand are left out.
 func parseMounts(content []byte) (points []string) {
-	for s := bufio.NewScanner(bytes.NewReader(content)); s.Scan(); {
-		if fields := strings.Fields(s.Text()); len(fields) > 4 {
+	for line := range strings.Lines(string(content)) {
+		if fields := strings.Fields(line); len(fields) > 4 {
 			points = append(points, unescape(fields[4]))
 		}
 	}
