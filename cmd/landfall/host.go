@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"net/netip"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -11,15 +13,23 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/units"
 	"github.com/landfall-dev/landfall/lifecycle/host"
+	"github.com/landfall-dev/landfall/lifecycle/host/found"
 	"github.com/landfall-dev/landfall/ui/api"
 	"github.com/landfall-dev/landfall/ui/hosts"
 )
 
 func newHostLs() *cobra.Command {
-	c := &cobra.Command{Use: "ls", Short: "List the hosts that are linked to an appliance", Args: cobra.NoArgs}
+	c := &cobra.Command{
+		Use:   "ls",
+		Short: "List the hosts that are linked to an appliance",
+		Long: "List the hosts that are linked to an appliance; with --found the machines on the networks of this one whose agents run and are not\n" +
+			"linked, as they say themselves by mDNS: what they say is proven by nothing until they are linked.",
+		Args: cobra.NoArgs,
+	}
 	flags := addSiteFlags(c)
 	asJSON := jsonFlag(c)
-	c.RunE = flags.ask(func(c *cobra.Command, client *api.Client, _ []string) error {
+	unlinked := c.Flags().Bool("found", false, "list machines that are not linked, as this machine's networks have them (mDNS)")
+	ls := flags.ask(func(c *cobra.Command, client *api.Client, _ []string) error {
 		list, err := client.LinkedHosts(c.Context())
 		if err != nil {
 			return err
@@ -36,7 +46,41 @@ func newHostLs() *cobra.Command {
 		}
 		return t.Flush()
 	})
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if !*unlinked {
+			return ls(c, args)
+		}
+		list, err := found.Browse(c.Context(), found.Host, found.BrowseOptions{})
+		if err != nil {
+			return err
+		}
+		return printFound(c.OutOrStdout(), list, *asJSON)
+	}
 	return c
+}
+
+// foundHost is a machine that is not linked, as it says.
+type foundHost struct {
+	Name      string       `json:"name"`
+	MachineID string       `json:"machineID"`
+	Version   string       `json:"version"`
+	Addresses []netip.Addr `json:"addresses"`
+}
+
+func printFound(w io.Writer, entries []found.Entry, asJSON bool) error {
+	list := []foundHost{}
+	for _, e := range entries {
+		list = append(list, foundHost{e.Text[found.Name], e.Text[found.Machine], e.Text[found.Version], e.Addresses})
+	}
+	if asJSON {
+		return printJSON(w, list)
+	}
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "NAME\tMACHINE\tVERSION\tADDRESSES")
+	for _, h := range list {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", shown(h.Name), shown(h.MachineID), shown(h.Version), strings.Trim(fmt.Sprint(h.Addresses), "[]"))
+	}
+	return t.Flush()
 }
 
 func hostState(h host.Host) string {

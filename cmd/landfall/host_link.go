@@ -25,10 +25,10 @@ func addHostData(c *cobra.Command, data *string) {
 	c.Flags().StringVar(data, "data", at, "data `folder` of this host's agent (LANDFALL_HOST_DATA)")
 }
 
-// readInventory reads what this machine is.
-func readInventory(r *runtime.Runtime) func(ctx context.Context) host.Inventory {
+// readInventory reads what this machine is. providers may be nil.
+func readInventory(r *runtime.Runtime, providers func() []host.Installed) func(ctx context.Context) host.Inventory {
 	return func(ctx context.Context) host.Inventory {
-		return inventory.Read(ctx, inventory.Options{Runtime: r.Status})
+		return inventory.Read(ctx, inventory.Options{Runtime: r.Status, Providers: providers})
 	}
 }
 
@@ -42,21 +42,30 @@ func (f *linkFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.name, "name", "", "what the host is to be called; its own name without it")
 }
 
+// called is what the host is to be called.
+func (f *linkFlags) called() (string, error) {
+	name := f.name
+	if name == "" {
+		own, err := os.Hostname()
+		if err != nil {
+			return "", err
+		}
+		name, _, _ = strings.Cut(own, ".")
+	}
+	return strings.ToLower(name), nil
+}
+
 // link links this machine with a token.
 func (f *linkFlags) link(ctx context.Context, data, token string) (*link.Client, error) {
 	t, err := link.ParseToken(token)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	name := f.name
-	if name == "" {
-		own, err := os.Hostname()
-		if err != nil {
-			return nil, err
-		}
-		name, _, _ = strings.Cut(own, ".")
+	name, err := f.called()
+	if err != nil {
+		return nil, err
 	}
-	return link.Link(ctx, data, link.Options{Server: f.server, Token: t, Name: strings.ToLower(name), Version: version(), Inventory: readInventory(runtime.New(runtime.Options{}))(ctx)})
+	return link.Link(ctx, data, link.Options{Server: f.server, Token: t, Name: name, Version: version(), Inventory: readInventory(runtime.New(runtime.Options{}), nil)(ctx)})
 }
 
 func newHostLink() *cobra.Command {

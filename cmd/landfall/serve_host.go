@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -12,7 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/landfall-dev/landfall/lifecycle/host"
 	"github.com/landfall-dev/landfall/lifecycle/host/agent"
+	"github.com/landfall-dev/landfall/lifecycle/host/found"
+	"github.com/landfall-dev/landfall/lifecycle/host/inventory"
 	"github.com/landfall-dev/landfall/lifecycle/host/link"
 	"github.com/landfall-dev/landfall/lifecycle/host/runtime"
 	"github.com/landfall-dev/landfall/registry"
@@ -38,10 +42,10 @@ const lookForLink = 2 * time.Second
 // serveHost is the agent of a host, until ctx ends.
 func serveHost(ctx context.Context, out io.Writer, r *hostRole) (err error) {
 	log := observe.NewLog(out, observe.LogOptions{Format: observe.LogText})
-	containers := runtime.New(runtime.Options{Log: log})
-	read := readInventory(containers)
-	a, err := agent.Open(ctx, agent.Options{Data: r.data, Runtime: containers, Inventory: read, Log: log})
-	if err != nil {
+	containers := runtime.New(runtime.Options{Log: log, Data: filepath.Join(r.data, "unpacked")}) // the agent empties that when it starts
+	var a *agent.Agent
+	read := readInventory(containers, func() []host.Installed { return a.Providers() })
+	if a, err = agent.Open(ctx, agent.Options{Data: r.data, Runtime: containers, Inventory: read, Log: log}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
@@ -66,6 +70,8 @@ func serveHost(ctx context.Context, out io.Writer, r *hostRole) (err error) {
 // linked waits until the machine is linked, and links it when a token is at hand; nil
 // when ctx ends before.
 func (r *hostRole) linked(ctx context.Context, log *slog.Logger, n *service.Notifier) (*link.Client, error) {
+	stop := func() {}
+	defer func() { stop() }()
 	for told := false; ; {
 		c, err := link.OpenWith(r.data, link.Settings{Log: log})
 		if err == nil || !errors.Is(err, registry.ErrNotFound) {
@@ -80,6 +86,7 @@ func (r *hostRole) linked(ctx context.Context, log *slog.Logger, n *service.Noti
 			told = true
 			log.Info("this host is not linked: 'landfall host token' at the appliance says how")
 			n.Status("not linked")
+			stop = r.announce(ctx, log)
 		}
 		select {
 		case <-time.After(lookForLink):
@@ -87,6 +94,29 @@ func (r *hostRole) linked(ctx context.Context, log *slog.Logger, n *service.Noti
 			return nil, nil
 		}
 	}
+}
+
+// announce tells on this machine's networks that it is not linked, until stop is called.
+func (r *hostRole) announce(ctx context.Context, log *slog.Logger) (stop func()) {
+	name, err := r.called()
+	if err == nil {
+		machine := inventory.Read(ctx, inventory.Options{Folders: []string{}}).MachineID
+		stop, err = found.Announce(ctx, unlinkedService(name, machine), found.AnnounceOptions{Log: log})
+	}
+	if err != nil {
+		log.Warn("this host cannot be found by others before it is linked", "error", err)
+		return func() {}
+	}
+	return stop
+}
+
+// unlinkedService is a machine that is not linked. Several may have the same name: what
+// follows it tells them apart.
+func unlinkedService(name, machine string) found.Service {
+	const digits, most = 8, 63
+	apart := fmt.Sprintf("-%.*s", digits, machine)
+	return found.Service{Kind: found.Host, Name: name[:min(len(name), most-len(apart))] + apart,
+		Text: map[string]string{found.Name: name, found.Machine: machine, found.Version: version()}}
 }
 
 func (r *hostRole) byFile(ctx context.Context) error {

@@ -186,6 +186,46 @@ func TestRollback(t *testing.T) {
 	keeps(t, p)
 }
 
+// k3s goes back across a minor version by its own snapshot, which an upgrade makes before
+// it touches anything.
+func TestRollbackK3s(t *testing.T) {
+	t.Parallel()
+	to := edge("2.0.0", "1.36.3+k3s1", "2")
+	in := upgrade(t, 1, 1, to)
+	in.From.Kubernetes.Distribution, in.From.Kubernetes.Version, to.Kubernetes.Distribution = "k3s", "1.35.4+k3s1", "k3s"
+	snapshots := func(p *cluster.Plan) (made, back []string) {
+		for _, w := range p.Waves {
+			for _, s := range w.Steps {
+				for _, a := range s.Acts {
+					if a.Host != nil && a.Host.Op.Snapshot != nil && a.Host.Op.Snapshot.K3s {
+						made = append(made, string(w.Phase)+" "+a.Host.Op.Snapshot.Name)
+					}
+					if a.Host != nil && a.Host.Op.Restore != nil && a.Host.Op.Restore.K3s {
+						back = append(back, string(w.Phase)+" "+a.Host.Op.Restore.Name)
+					}
+				}
+			}
+		}
+		return made, back
+	}
+	p, err := plan.Upgrade(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, _ := snapshots(p)
+	if !slices.Equal(made, []string{"backup before-edge-1-0-0"}) || slices.Index(phases(p), "backup: etcd") > slices.Index(phases(p), "roll: c1") {
+		t.Errorf("%q in %q", made, phases(p))
+	}
+	in.From, in.To, in.FromRef, in.ToRef = in.To, in.From, in.ToRef, in.FromRef
+	if p, err = plan.Rollback(in, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, back := snapshots(p); !slices.Equal(back, []string{"control-plane before-edge-1-0-0"}) {
+		t.Errorf("%q in %q", back, phases(p))
+	}
+	keeps(t, p)
+}
+
 func TestDelete(t *testing.T) {
 	t.Parallel()
 	in := input(t, 1, 2)

@@ -206,7 +206,9 @@ func TestK3sLife(t *testing.T) {
 	if c := f.given("w1"); c["server"] != "https://10.0.1.1:6443" || c["token"] != f.keys.Token {
 		t.Errorf("the worker was given %v", c)
 	}
-	f.do(server, func(s *driver.Setting, n driver.Node) ([]cluster.Act, error) { return f.driver.Snapshot(s, n, "before") })
+	f.do(server, func(s *driver.Setting, n driver.Node) ([]cluster.Act, error) {
+		return f.driver.Snapshot(s, n, "before")
+	})
 	f.version("v1.37.0+k3s1")
 	f.do(server, f.driver.Upgrade)
 	f.do(worker, f.driver.Upgrade)
@@ -270,7 +272,9 @@ func TestK3sServers(t *testing.T) {
 		}
 	}
 	first := f.setting.Nodes[0]
-	f.do(first, func(s *driver.Setting, n driver.Node) ([]cluster.Act, error) { return f.driver.Snapshot(s, n, "before") })
+	f.do(first, func(s *driver.Setting, n driver.Node) ([]cluster.Act, error) {
+		return f.driver.Snapshot(s, n, "before")
+	})
 	f.version("v1.36.3+k3s1")
 	for _, n := range f.setting.Nodes {
 		f.do(n, f.driver.Upgrade)

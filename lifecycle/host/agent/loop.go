@@ -197,7 +197,6 @@ func (a *Agent) keepTelling(ctx context.Context, c Client) {
 	var told host.Inventory
 	for n := 0; ; n++ {
 		now := a.opts.Inventory(ctx)
-		now.Providers = a.Providers()
 		wait := inventEvery
 		if n%inventAnyway == 0 || changedInventory(told, now) {
 			if err := c.SendInventory(ctx, now); err != nil {
