@@ -44,7 +44,7 @@ func (kubeadm) Early() bool { return true }
 
 // Prepare implements Driver.
 func (kubeadm) Prepare(s *Setting, n Node) ([]cluster.Act, error) {
-	acts, err := s.renew(n)
+	acts, err := s.equip(n)
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +54,8 @@ func (kubeadm) Prepare(s *Setting, n Node) ([]cluster.Act, error) {
 	return append(acts, unit(n, "containerd.service", host.Enable), unit(n, "containerd.service", host.Restart), unit(n, "kubelet.service", host.Enable)), nil
 }
 
-// renew brings a node's files and programs to those of the setting, and its clock.
-func (s *Setting) renew(n Node) ([]cluster.Act, error) {
+// equip brings a node's files and programs to those of the setting, and its clock.
+func (s *Setting) equip(n Node) ([]cluster.Act, error) {
 	files, err := kubeadmFiles(s, n)
 	if err != nil {
 		return nil, err
@@ -266,7 +266,7 @@ func hostOf(endpoint string) string {
 // Upgrade implements Driver.
 // https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-upgrade/
 func (k kubeadm) Upgrade(s *Setting, n Node) ([]cluster.Act, error) {
-	acts, err := s.renew(n)
+	acts, err := s.equip(n)
 	if err != nil {
 		return nil, err
 	}
@@ -304,7 +304,7 @@ func (k kubeadm) Return(s *Setting, n Node) ([]cluster.Act, error) {
 	case n.Role != Worker:
 		return nil, s.noWayBack(n)
 	}
-	acts, err := s.renew(n)
+	acts, err := s.equip(n)
 	return append(acts, unit(n, "containerd.service", host.Restart),
 		act(n, host.Op{Kubeadm: &host.Kubeadm{Step: host.Return, Version: s.From.Kubernetes.Version, Node: n.Name}}, cluster.FillNothing),
 		unit(n, "kubelet.service", host.Restart)), err

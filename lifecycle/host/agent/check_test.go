@@ -102,7 +102,7 @@ func TestCheckListens(t *testing.T) {
 	defer end()
 	var found []string
 	tk := &task{Agent: k.agent, tell: func(host.Progress) {}}
-	tk.checkPeers(short, []host.Peer{peer}, func(check, format string, args ...any) { found = append(found, check) })
+	tk.checkPeers(short, []host.Peer{peer}, func(check, _ string, _ ...any) { found = append(found, check) })
 	if !slices.Equal(found, []string{"reach"}) {
 		t.Errorf("it still listens, or nothing is said: %q", found)
 	}

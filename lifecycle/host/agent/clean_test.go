@@ -1,6 +1,10 @@
 package agent
 
 import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -118,5 +122,44 @@ func TestCleanOthersRuntime(t *testing.T) {
 	}
 	if said := k.read("systemctl.log"); strings.Contains(said, "disable") || !strings.Contains(said, "try-restart containerd.service") {
 		t.Errorf("a unit that ran before was not left running with its own files: %s", said)
+	}
+}
+
+// What k3s leaves running when it is stopped ends: its shims with all below them, and
+// nothing else.
+func TestCleanEndsK3sPods(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.done(host.Op{ID: "u1", Unit: &host.Unit{Name: "k3s-agent.service", Act: host.Enable}})
+	begin := func(line string, parent int) (pid int, ended chan struct{}) {
+		c := exec.Command("sleep", "60")
+		k.must(c.Start())
+		folder := fmt.Sprintf("/proc/%d", c.Process.Pid)
+		k.write(folder+"/cmdline", line, 0o644)
+		k.write(folder+"/stat", fmt.Sprintf("%d (a (b) c) S %d 1 1", c.Process.Pid, parent), 0o644)
+		ended = make(chan struct{})
+		go func() {
+			_ = c.Wait() // it is killed
+			os.RemoveAll(filepath.Join(k.root, folder))
+			close(ended)
+		}()
+		t.Cleanup(func() {
+			_ = c.Process.Kill() // it has ended, unless the test failed
+			<-ended
+		})
+		return c.Process.Pid, ended
+	}
+	shim, shimEnded := begin("/var/lib/rancher/k3s/data/x/bin/containerd-shim-runc-v2\x00-namespace\x00k8s.io\x00", 1)
+	container, containerEnded := begin("/pause\x00", shim)
+	_, belowEnded := begin("/app\x00", container)
+	_, otherEnded := begin("/usr/bin/containerd-shim-runc-v2\x00-namespace\x00k8s.io\x00", 1)
+	k.done(host.Op{ID: "c1", Clean: &host.Clean{}})
+	for _, ended := range []chan struct{}{shimEnded, containerEnded, belowEnded} {
+		<-ended
+	}
+	select {
+	case <-otherEnded:
+		t.Error("a shim of another containerd was ended")
+	default:
 	}
 }

@@ -194,8 +194,7 @@ func (a *Agent) release(paths []string) error {
 }
 
 func (a *Agent) restoreFile(path string, k *kept) error {
-	switch {
-	case k == nil:
+	if k == nil {
 		if info, err := a.tree.lstat(path); err == nil && info.IsDir() {
 			return nil // others have put it there since
 		}
