@@ -13,8 +13,8 @@ const dockerHub = "docker.io"
 // candidate yields the repositories that a read may mean, in order; "" after
 // the last.
 //
-// containerd's mirrors say with ?ns= which host they stand for, so that there
-// is one candidate. dockerd's mirrors, which stand for docker.io only, do not:
+// containerd's mirrors say with ?ns= which host they stand for, also those whose
+// path has the host already: then the path is the name. dockerd's mirrors, which stand for docker.io only, do not:
 // what is not found under the path itself is looked for under docker.io, and
 // there under library/, object by object.
 func (t *target) candidate(i int) string {
@@ -22,6 +22,9 @@ func (t *target) candidate(i int) string {
 		return t.repository
 	}
 	if t.ns != "" {
+		if i == 1 && strings.Contains("/"+t.name, "/"+registry.RepositoryPath(t.ns+"/")) {
+			return t.name
+		}
 		return ""
 	}
 	host, path, ok := strings.Cut(t.name, "/")

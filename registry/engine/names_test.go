@@ -26,6 +26,10 @@ func TestCandidates(t *testing.T) {
 		"app?ns=quay.io":                   {"quay.io/app"},
 		"app?ns=10.0.0.5:5000":             {"10.0.0.5_5000/app"},
 		"app?ns=Reg.Example:443":           {"reg.example_443/app"},
+		"quay.io/app?ns=quay.io":           {"quay.io/quay.io/app", "quay.io/app"},
+		"edge/quay.io/app?ns=quay.io":      {"quay.io/edge/quay.io/app", "edge/quay.io/app"},
+		"10.0.0.5_5000/a?ns=10.0.0.5:5000": {"10.0.0.5_5000/10.0.0.5_5000/a", "10.0.0.5_5000/a"},
+		"notquay.io/app?ns=quay.io":        {"quay.io/notquay.io/app"},
 		"app?ns=":                          {"app", "docker.io/app", "docker.io/library/app"},
 	} {
 		name, query, _ := strings.Cut(address, "?")

@@ -119,7 +119,7 @@ func (h *host) ownScheme(name string, plain bool) string {
 
 // specialize applies settings, but for the endpoints.
 func (h *host) specialize(special Host) error {
-	roots, err := trusted(special.CAFile)
+	roots, err := trusted(special.CAFile, h.registry.opts.CA)
 	if err != nil {
 		return fmt.Errorf("%s: %w", h.name, err)
 	}

@@ -50,6 +50,8 @@ type Options struct {
 	PlainHTTP bool
 	// CAFile holds certificates (PEM) that are trusted besides the system's.
 	CAFile string
+	// CA holds such certificates itself.
+	CA []byte
 	// Stall is how long a request may bring no byte before it is broken off;
 	// 30 s when 0. A transfer that moves may take as long as it needs.
 	Stall time.Duration
@@ -97,7 +99,7 @@ func New(opts Options) (*Registry, error) {
 		return nil, err
 	}
 	opts.complete(server)
-	roots, err := trusted(opts.CAFile)
+	roots, err := trusted(opts.CAFile, opts.CA)
 	if err != nil {
 		return nil, err
 	}

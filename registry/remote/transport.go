@@ -22,20 +22,26 @@ const idleConnections = 32
 // every page of a layer.
 const bufferSize = 64 << 10
 
-// trusted are the system's certificates and those of a file.
-func trusted(file string) (*x509.CertPool, error) {
-	if file == "" {
+// trusted are the system's certificates, those of a file and those at hand.
+func trusted(file string, pem []byte) (*x509.CertPool, error) {
+	if file == "" && len(pem) == 0 {
 		return nil, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("CA file: %w: %v", registry.ErrInvalid, err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	if !pool.AppendCertsFromPEM(pem) {
+	if len(pem) > 0 && !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("CA: %w: it holds no certificate in PEM form", registry.ErrInvalid)
+	}
+	if file == "" {
+		return pool, nil
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("CA file: %w: %v", registry.ErrInvalid, err)
+	}
+	if !pool.AppendCertsFromPEM(content) {
 		return nil, fmt.Errorf("CA file %s: %w: it holds no certificate in PEM form", file, registry.ErrInvalid)
 	}
 	return pool, nil
