@@ -46,6 +46,15 @@ type Options struct {
 	// CA is the PEM certificate that the site's certificate is checked with,
 	// for https only. Empty means the host's own trust store.
 	CA []byte
+	// HostPaths says that the registry does not know of ?ns= and has original names as
+	// paths, host included. Runtimes that cannot put a host into the path are a
+	// *FieldError then: of the kinds, docker.
+	HostPaths bool
+	// Prefix stands before these paths: the project of a Harbor. It needs HostPaths.
+	Prefix string
+	// Login is base64 of USER:PASSWORD, or what is put in its place later. Files that
+	// hold it are for root alone. For containerd, k3s and RKE2 only.
+	Login string
 }
 
 // File is one configuration file. Its content is a pure function of kind and
@@ -58,7 +67,7 @@ type File struct {
 
 // FieldError is an option that cannot be used.
 type FieldError struct {
-	Field  string // "registry", "upstream", "ca" or "kind"
+	Field  string // "registry", "upstream", "ca", "prefix", "login" or "kind"
 	Value  string
 	Reason string
 }
@@ -82,6 +91,12 @@ func Files(kind Kind, opts Options) ([]File, error) {
 	s, err := newSite(opts)
 	if err != nil {
 		return nil, err
+	}
+	switch {
+	case kind == Docker && s.hostPaths:
+		return nil, &FieldError{"kind", string(kind), "asks mirrors for docker.io alone, without its host in the path"}
+	case (kind == Docker || kind == Podman) && s.login != "":
+		return nil, &FieldError{"login", "…", string(kind) + " has logins by user: use its login command"}
 	}
 	switch kind {
 	case Containerd:

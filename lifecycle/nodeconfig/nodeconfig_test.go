@@ -33,9 +33,14 @@ func TestFilesGolden(t *testing.T) {
 		"loopback": {Registry: "http://127.0.0.1:5080"},
 		"plain":    {Registry: "http://site.example:5000/", Upstreams: []string{"quay.io", "10.0.0.5:5000", "docker.io", "registry-1.docker.io"}},
 		"tls":      {Registry: "https://site.example", Upstreams: []string{"quay.io", "registry.k8s.io"}, CA: certificate(t)},
+		"paths":    {Registry: "https://registry.example", Upstreams: []string{"quay.io", "10.0.0.5:5000"}, HostPaths: true},
+		"project":  {Registry: "https://harbor.example", Upstreams: []string{"quay.io", "10.0.0.5:5000"}, CA: certificate(t), HostPaths: true, Prefix: "edge", Login: "cm9ib3QkZWRnZTpzZWNyZXQ="},
 	}
 	for name, opts := range cases {
 		for _, kind := range Kinds() {
+			if kind == Docker && opts.HostPaths || kind == Podman && opts.Login != "" {
+				continue // TestFilesRefuse
+			}
 			files, err := Files(kind, opts)
 			if err != nil {
 				t.Fatalf("%s %s: %v", name, kind, err)
@@ -137,12 +142,39 @@ func TestFilesRefuse(t *testing.T) {
 		{K3s, Options{Registry: "https://site", CA: []byte("not PEM")}, "ca"},
 		{K3s, Options{Registry: "https://site", CA: []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")}, "ca"},
 		{Kind("crio"), Options{Registry: plain}, "kind"},
+		{Docker, Options{Registry: plain, HostPaths: true}, "kind"},
+		{Podman, Options{Registry: plain, HostPaths: true, Login: "eDp5"}, "login"},
+		{Containerd, Options{Registry: plain, HostPaths: true, Login: "x\"\n"}, "login"},
+		{Containerd, Options{Registry: plain, HostPaths: true, Prefix: "Edge"}, "prefix"},
+		{Containerd, Options{Registry: plain, Prefix: "edge"}, "prefix"},
 	}
 	for _, c := range cases {
 		_, err := Files(c.kind, c.opts)
 		var field *FieldError
 		if !errors.As(err, &field) || field.Field != c.field {
 			t.Errorf("%+v: error %v, want one of field %s", c.opts, err, c.field)
+		}
+	}
+}
+
+// Who may read a login is root alone.
+func TestLoginIsForRoot(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []Kind{Containerd, K3s, RKE2} {
+		files, err := Files(kind, Options{Registry: "https://harbor.example", HostPaths: true, Prefix: "edge", Login: "eDp5"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, f := range files {
+			if strings.Contains(string(f.Content), "eDp5") {
+				if found = true; f.Mode != 0o600 {
+					t.Errorf("%s: %s has the mode %v", kind, f.Path, f.Mode)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("%s: no file has the login", kind)
 		}
 	}
 }

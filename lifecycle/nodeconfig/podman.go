@@ -21,7 +21,7 @@ func podmanFiles(s site) []File {
 		fmt.Fprintf(&b, "# with the site's certificate in %s/certs.d/%s/ca.crt\n", Folder(Podman), s.host)
 	}
 	for _, upstream := range s.upstreams {
-		fmt.Fprintf(&b, "\n[[registry]]\nprefix = %q\nlocation = %q\n", upstream, s.host+"/"+repositoryPath(upstream))
+		fmt.Fprintf(&b, "\n[[registry]]\nprefix = %q\nlocation = %q\n", upstream, s.host+"/"+s.prefix+repositoryPath(upstream))
 		if s.insecure() {
 			b.WriteString("insecure = true\n")
 		}

@@ -11,7 +11,7 @@ import (
 func rancherFiles(kind Kind, s site) []File {
 	files := []File{
 		{Path: "config.yaml.d/50-landfall.yaml", Content: rancherConfig(kind), Mode: 0o644},
-		{Path: "registries.yaml", Content: registriesYAML(kind, s), Mode: 0o644},
+		{Path: "registries.yaml", Content: registriesYAML(kind, s), Mode: s.mode()},
 	}
 	if len(s.ca) > 0 {
 		files = append(files, File{Path: caFile, Content: s.ca, Mode: 0o644})
@@ -44,9 +44,18 @@ mirrors:
 `, kind, Folder(kind))
 	for _, upstream := range append([]string{"*"}, s.upstreams...) {
 		fmt.Fprintf(&b, "  %q:\n    endpoint:\n      - %q\n", upstream, s.url())
+		if s.hostPaths {
+			fmt.Fprintf(&b, "    rewrite:\n      \"^(.*)$\": %q\n", s.path(strings.ReplaceAll(upstream, "*", nowhere))+"/$1")
+		}
+	}
+	if len(s.ca) > 0 || s.login != "" {
+		fmt.Fprintf(&b, "configs:\n  %q:\n", s.host)
+	}
+	if s.login != "" {
+		fmt.Fprintf(&b, "    auth:\n      auth: %q\n", s.login)
 	}
 	if len(s.ca) > 0 {
-		fmt.Fprintf(&b, "configs:\n  %q:\n    tls:\n      ca_file: %q\n", s.host, Folder(kind)+"/"+caFile)
+		fmt.Fprintf(&b, "    tls:\n      ca_file: %q\n", Folder(kind)+"/"+caFile)
 	}
 	return []byte(b.String())
 }

@@ -3,12 +3,15 @@ package nodeconfig
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"io/fs"
 	"net"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/landfall-dev/landfall/registry"
 )
 
 // hostPattern is the host of an image name: a DNS name or IPv4 address with an
@@ -22,6 +25,30 @@ type site struct {
 	host      string // with its port when the address has one
 	upstreams []string
 	ca        []byte
+	hostPaths bool
+	prefix    string // of repositories, with a slash at its end, or empty
+	login     string
+}
+
+// nowhere is the host under which names are looked for whose own is not configured, where
+// paths need one: nothing can have it.
+const nowhere = "not-configured.invalid"
+
+// path is what the repositories of an upstream begin with at the site; empty when the
+// site finds them by ?ns=.
+func (s site) path(upstream string) string {
+	if !s.hostPaths {
+		return ""
+	}
+	return s.prefix + repositoryPath(upstream)
+}
+
+// mode is that of a file that may hold the login.
+func (s site) mode() fs.FileMode {
+	if s.login != "" {
+		return 0o600
+	}
+	return 0o644
 }
 
 func (s site) url() string    { return s.scheme + "://" + s.host }
@@ -46,15 +73,26 @@ func newSite(opts Options) (site, error) {
 	if s.upstreams, err = parseUpstreams(opts.Upstreams); err != nil {
 		return site{}, err
 	}
-	s.ca = opts.CA
+	s.ca, s.hostPaths, s.login = opts.CA, opts.HostPaths, opts.Login
+	if s.prefix = strings.Trim(opts.Prefix, "/"); s.prefix != "" {
+		if !s.hostPaths || !registry.ValidRepositoryPath(s.prefix) {
+			return site{}, &FieldError{"prefix", opts.Prefix, "must be the path of a repository, for a registry that has original names as paths"}
+		}
+		s.prefix += "/"
+	}
+	if !loginPattern.MatchString(s.login) {
+		return site{}, &FieldError{"login", "…", "must be base64"}
+	}
 	return s, checkCA(s)
 }
 
-func parseRegistry(registry string) (site, error) {
+var loginPattern = regexp.MustCompile(`^[A-Za-z0-9+/=_-]*$`)
+
+func parseRegistry(address string) (site, error) {
 	invalid := func(reason string) (site, error) {
-		return site{}, &FieldError{"registry", registry, reason}
+		return site{}, &FieldError{"registry", address, reason}
 	}
-	u, err := url.Parse(registry)
+	u, err := url.Parse(address)
 	switch {
 	case err != nil:
 		return invalid("not a URL; write it like https://site.example:5000")
