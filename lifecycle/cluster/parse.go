@@ -219,7 +219,7 @@ func (r *reader) specification(f strictyaml.Field) {
 func (r *reader) source(f strictyaml.Field) {
 	s := &r.spec.Source
 	r.object(f, field(r, "type", &s.Type, func(text string) (source.Type, error) { return source.Type(text), nil }), r.text("url", &s.URL),
-		r.text("project", &s.Project), r.text("username", &s.Username),
+		r.text("project", &s.Project), r.text("prefix", &s.Prefix), r.text("username", &s.Username),
 		part{"ca", func(f strictyaml.Field) {
 			text, err := f.Block(64 << 10)
 			if !r.wrong(err) {

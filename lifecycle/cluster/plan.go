@@ -111,13 +111,14 @@ const (
 	FillPKI     Fill = "pki"     // Files: the authorities of the cluster, for a control plane
 	FillK3s     Fill = "k3s-pki" // Files: the same, where k3s looks for them
 	FillJoin    Fill = "join"    // Kubeadm: a fresh token in the config, in place of JoinTokenHere
-	FillSource  Fill = "source"  // the source's password, wherever the operation has a source
+	FillSource  Fill = "source"  // the source's password, wherever the operation has a source, and the login in files, in place of LoginHere
 )
 
 // What stands in a configuration for what the runner puts there.
 const (
 	JoinTokenHere = "landfall-join-token" // a token to join with
 	CAHashHere    = "landfall-ca-hash"    // sha256:… of the public key of the cluster's authority
+	LoginHere     = "landfall-login"      // base64 of USER:PASSWORD, of the source's account
 )
 
 // KubeAct is done through the cluster's API server.

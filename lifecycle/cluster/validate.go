@@ -12,6 +12,7 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/strictyaml"
 	"github.com/landfall-dev/landfall/lifecycle/source"
+	"github.com/landfall-dev/landfall/registry"
 )
 
 // What counts where a document says nothing.
@@ -218,5 +219,15 @@ func (s *Spec) checkSource(bad complain) {
 		bad("spec.source.url", "%q: want https://HOST[:PORT]", from.URL)
 	case (from.Project != "") != (from.Type == source.Harbor):
 		bad("spec.source.project", "a Harbor has a project, other sources have none")
+	case from.Prefix != "" && from.Type != source.External:
+		bad("spec.source.prefix", "an external registry may have one, other sources have none")
+	case from.Path() != "" && (!registry.ValidRepositoryPath(from.Path()) || strings.Contains(from.Project, "/")):
+		bad("spec.source."+map[bool]string{true: "project", false: "prefix"}[from.Type == source.Harbor], "%q: want lower-case letters, digits, and . _ - between them", from.Path())
+	case from.Type == source.Harbor && from.Username == "":
+		bad("spec.source.username", "want the robot account that writes to the project, with its whole name, like robot$edge")
+	case from.Own() && (from.Username != "" || from.CA != ""):
+		bad("spec.source.username", "the appliance's registry has neither username nor ca here: hosts know it")
+	case strings.Contains(from.Username, ":"):
+		bad("spec.source.username", "%q: a name with a colon cannot log in", from.Username)
 	}
 }

@@ -162,6 +162,9 @@ type Source struct {
 	Password string `json:"password,omitempty" doc:"Of a robot account; it is not journaled"`
 	// Prefix stands before the path of original names: the project of a Harbor.
 	Prefix string `json:"prefix,omitempty"`
+	// HostPaths says that it has original names as paths, host included, and does not
+	// know of ?ns=. The appliance's registry does.
+	HostPaths bool `json:"hostPaths,omitempty"`
 }
 
 // Pull brings images into the container runtime and pins them, so that neither the

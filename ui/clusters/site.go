@@ -30,14 +30,10 @@ var _ run.Site = (*site)(nil)
 // scope is where secrets of a cluster are sealed to.
 func scope(name string) string { return "cluster/" + name }
 
-// The secrets.
-const (
-	sealedKeys     = "keys"
-	sealedPassword = "password"
-)
+const sealedKeys = "keys" // the secret
 
 // Site implements run.Site.
-func (s *site) Site(ctx context.Context, act cluster.SiteAct, _ map[string]json.RawMessage) error {
+func (s *site) Site(ctx context.Context, act cluster.SiteAct, _ map[string]json.RawMessage, tell func(string)) error {
 	switch act.Do {
 	case cluster.CheckClosure:
 		return s.gate(ctx, act.Definition)
@@ -48,7 +44,7 @@ func (s *site) Site(ctx context.Context, act cluster.SiteAct, _ map[string]json.
 	case cluster.MakeKeys:
 		return s.makeKeys(ctx)
 	case cluster.StageSource:
-		return nil // hosts pull from the store itself, and the gate has proven what it has
+		return s.stageSource(ctx, act.Definition, tell)
 	case cluster.ComparePeers:
 		return s.compare(ctx)
 	case cluster.Settle:
@@ -189,16 +185,6 @@ func (c *Clusters) keys(ctx context.Context, name string) (*pki.Keys, error) {
 	}
 	keys := &pki.Keys{}
 	return keys, json.Unmarshal(content, keys)
-}
-
-// Password implements run.Site.
-func (s *site) Password(ctx context.Context) (string, error) {
-	r, err := s.c.row(ctx, s.c.db.Read, s.name)
-	if err != nil || r.password == nil {
-		return "", err
-	}
-	content, err := s.c.opts.Values.Unseal(r.password, scope(s.name), sealedPassword)
-	return string(content), err
 }
 
 // Kube implements run.Site.

@@ -14,7 +14,6 @@ import (
 	"github.com/landfall-dev/landfall/lifecycle/cluster"
 	"github.com/landfall-dev/landfall/lifecycle/cluster/plan"
 	"github.com/landfall-dev/landfall/lifecycle/host"
-	"github.com/landfall-dev/landfall/lifecycle/source"
 	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/ui/audit"
 	"github.com/landfall-dev/landfall/ui/definitions"
@@ -67,6 +66,9 @@ func (c *Clusters) Create(ctx context.Context, r CreateRequest) (*Cluster, error
 	if err != nil {
 		return nil, err
 	}
+	if err := tryOut(ctx, spec, r.Password); err != nil {
+		return nil, err
+	}
 	if err := c.take(ctx, spec); err != nil {
 		return nil, err
 	}
@@ -74,11 +76,9 @@ func (c *Clusters) Create(ctx context.Context, r CreateRequest) (*Cluster, error
 	if err != nil {
 		return nil, err
 	}
-	var sealed []byte
-	if r.Password != "" {
-		if sealed, err = c.opts.Values.Seal([]byte(r.Password), scope(spec.Name), sealedPassword); err != nil {
-			return nil, err
-		}
+	sealed, err := c.sealPassword(spec.Name, r.Password)
+	if err != nil {
+		return nil, err
 	}
 	err = c.begin(ctx, p, func(tx *sql.Tx) error {
 		at := now()
@@ -409,18 +409,6 @@ func (c *Clusters) hosts(ctx context.Context, spec *cluster.Spec) ([]host.Host, 
 		return nil, fmt.Errorf("%w: no such host: %s: 'landfall host ls' lists those that are linked, 'landfall host token' links more", registry.ErrNotFound, strings.Join(missing, ", "))
 	}
 	return list, nil
-}
-
-// source is where a cluster's hosts pull from, without its password.
-func (c *Clusters) source(ctx context.Context, spec *cluster.Spec) (host.Source, error) {
-	if spec.Source.Type != source.Embedded && spec.Source.Type != "" {
-		return host.Source{}, fmt.Errorf("%w: source %s: this version forms clusters from the embedded registry only", registry.ErrInvalid, spec.Source.Type)
-	}
-	from, err := c.opts.Registry(ctx)
-	if spec.Source.URL != "" {
-		from.URL = spec.Source.URL
-	}
-	return from, err
 }
 
 func platformsOf(hosts []host.Host) (list []string) {

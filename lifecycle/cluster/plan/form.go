@@ -18,8 +18,8 @@ func Form(in Input) (*cluster.Plan, error) {
 		return nil, err
 	}
 	m.one(cluster.Gate, "closure", "prove that all content of "+m.plan.To+" is here", cluster.SiteAct{Do: cluster.CheckClosure, Definition: m.plan.To})
-	m.one(cluster.Gate, "pin", "keep that content", cluster.SiteAct{Do: cluster.PinContent, Definition: m.plan.To, As: ownerStaged},
-		cluster.SiteAct{Do: cluster.StageSource, Definition: m.plan.To}, cluster.SiteAct{Do: cluster.MakeKeys})
+	m.one(cluster.Gate, "pin", "keep that content", cluster.SiteAct{Do: cluster.PinContent, Definition: m.plan.To, As: ownerStaged}, cluster.SiteAct{Do: cluster.MakeKeys})
+	m.source()
 	order := []func() error{m.preflight, m.prepare, m.stage, m.first, m.join}
 	if !m.driver.Early() {
 		order = []func() error{m.preflight, m.prepare, m.first, m.join, m.stage}
@@ -138,6 +138,21 @@ func (m *maker) prepare() error {
 	})
 	m.wave(cluster.Install, steps...)
 	return err
+}
+
+// source brings the content to where the hosts pull from, when that is not the appliance:
+// also that of what runs, which a rollback needs, lest it got lost there meanwhile.
+func (m *maker) source() {
+	if m.Spec.Source.Own() {
+		return
+	}
+	s := cluster.Step{ID: string(cluster.Gate) + "-source", Title: "bring that content to " + m.Spec.Source.String() + ", and prove it there", Limit: stageLimit}
+	for _, d := range []*definition.Definition{m.From, m.To} {
+		if d != nil {
+			s.Acts = append(s.Acts, cluster.Act{Site: &cluster.SiteAct{Do: cluster.StageSource, Definition: nameOf(d)}})
+		}
+	}
+	m.wave(cluster.Gate, s)
 }
 
 const stageLimit = 24 * time.Hour

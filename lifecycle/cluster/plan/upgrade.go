@@ -44,8 +44,8 @@ func newMove(kind cluster.RunKind, in Input) (*maker, error) {
 // ahead proves and keeps the content at the site.
 func (m *maker) ahead() {
 	m.one(cluster.Gate, "closure", "prove that all content of "+m.plan.To+" is here", cluster.SiteAct{Do: cluster.CheckClosure, Definition: m.plan.To})
-	m.one(cluster.Gate, "pin", "keep that content", cluster.SiteAct{Do: cluster.PinContent, Definition: m.plan.To, As: ownerStaged},
-		cluster.SiteAct{Do: cluster.StageSource, Definition: m.plan.To})
+	m.one(cluster.Gate, "pin", "keep that content", cluster.SiteAct{Do: cluster.PinContent, Definition: m.plan.To, As: ownerStaged})
+	m.source()
 }
 
 // stageAll brings images and providers of a definition to all hosts; what runs there

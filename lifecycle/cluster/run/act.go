@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -99,9 +100,9 @@ func (r *runner) fill(ctx context.Context, fill cluster.Fill, op *host.Op) error
 	case cluster.FillJoin:
 		return r.fillJoin(ctx, op)
 	case cluster.FillSource:
-		password, err := r.Site.Password(ctx)
+		user, password, err := r.Site.Login(ctx)
 		if err == nil && password != "" {
-			setPassword(op, password)
+			setLogin(op, user, password)
 		}
 		return err
 	}
@@ -180,9 +181,9 @@ func fillToken(op *host.Op, token string) error {
 	return nil
 }
 
-// setPassword gives an operation the source's password, wherever it has the source. The
-// plan's own operation stays without it.
-func setPassword(op *host.Op, password string) {
+// setLogin gives an operation the password of the source's account, wherever it has the
+// source, and files the login. The plan's own operation stays without it.
+func setLogin(op *host.Op, user, password string) {
 	if op.Pull != nil {
 		pull := *op.Pull
 		pull.Source.Password, op.Pull = password, &pull
@@ -199,7 +200,9 @@ func setPassword(op *host.Op, password string) {
 	if op.Files != nil {
 		files := *op.Files
 		files.Put = append([]host.File(nil), files.Put...)
+		login := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
 		for i, f := range files.Put {
+			files.Put[i].Content = bytes.ReplaceAll(f.Content, []byte(cluster.LoginHere), []byte(login))
 			if f.Blob != nil {
 				blob := *f.Blob
 				blob.Source.Password, files.Put[i].Blob = password, &blob

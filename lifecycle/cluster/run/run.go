@@ -69,12 +69,13 @@ type Hosts interface {
 
 // Site is the appliance itself.
 type Site interface {
-	// Site does an act of the appliance. Outputs are those of the run's steps so far.
-	Site(ctx context.Context, act cluster.SiteAct, outputs map[string]json.RawMessage) error
+	// Site does an act of the appliance. Outputs are those of the run's steps so far; tell
+	// hears what it is at.
+	Site(ctx context.Context, act cluster.SiteAct, outputs map[string]json.RawMessage, tell func(string)) error
 	// Keys are the cluster's; ErrNotFound before they were made.
 	Keys(ctx context.Context) (*pki.Keys, error)
-	// Password is that of the cluster's source; empty when it has none.
-	Password(ctx context.Context) (string, error)
+	// Login is that of the account of the cluster's source; empty when it has none.
+	Login(ctx context.Context) (user, password string, err error)
 	// Kube speaks to the cluster.
 	Kube(ctx context.Context) (*kube.Client, error)
 	// Layer renders a layer of a definition for the cluster.
@@ -247,7 +248,7 @@ func (r *runner) acts(ctx context.Context, s *cluster.Step, attempt int) (output
 		var said json.RawMessage
 		switch {
 		case act.Site != nil:
-			err = r.Site.Site(ctx, *act.Site, r.outputs())
+			err = r.Site.Site(ctx, *act.Site, r.outputs(), func(text string) { r.Journal.Tell(s.ID, text) })
 		case act.Host != nil:
 			said, err = r.host(ctx, s, act.Host, fmt.Sprintf("%s.%s.%d.%d", r.ID, s.ID, attempt, i))
 		case act.Kube != nil:

@@ -83,13 +83,15 @@ func (s *site) Do(ctx context.Context, name string, op host.Op, _ func(host.Resu
 	return host.Result{ID: op.ID, State: host.Done}, nil
 }
 
-func (s *site) Site(_ context.Context, act cluster.SiteAct, _ map[string]json.RawMessage) error {
+func (s *site) Site(_ context.Context, act cluster.SiteAct, _ map[string]json.RawMessage, _ func(string)) error {
 	s.note(string(act.Do))
 	return nil
 }
 
-func (s *site) Keys(context.Context) (*pki.Keys, error)  { return s.keys, nil }
-func (*site) Password(context.Context) (string, error)   { return "secret", nil }
+func (s *site) Keys(context.Context) (*pki.Keys, error) { return s.keys, nil }
+func (*site) Login(context.Context) (user, password string, err error) {
+	return "robot$edge", "secret", nil
+}
 func (*site) Kube(context.Context) (*kube.Client, error) { return nil, registry.ErrUnreachable }
 func (*site) Layer(context.Context, string, string) (*kube.Layer, error) {
 	return nil, registry.ErrNotFound

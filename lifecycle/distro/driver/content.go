@@ -69,12 +69,16 @@ func (s *Setting) upstreams() []string {
 
 // runtimeFiles make a node's container runtime pull from the source.
 func (s *Setting) runtimeFiles(kind nodeconfig.Kind) (list []host.File, err error) {
-	files, err := nodeconfig.Files(kind, nodeconfig.Options{Registry: s.Source.URL, Upstreams: s.upstreams(), CA: s.Source.CA})
+	o := nodeconfig.Options{Registry: s.Source.URL, Upstreams: s.upstreams(), CA: s.Source.CA, HostPaths: s.Source.HostPaths, Prefix: s.Source.Prefix}
+	if s.Source.User != "" {
+		o.Login = cluster.LoginHere
+	}
+	files, err := nodeconfig.Files(kind, o)
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range files {
-		list = append(list, text(path.Join(nodeconfig.Folder(kind), f.Path), string(f.Content)))
+		list = append(list, host.File{Path: path.Join(nodeconfig.Folder(kind), f.Path), Mode: uint32(f.Mode.Perm()), Content: f.Content})
 	}
 	return list, nil
 }

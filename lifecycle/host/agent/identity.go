@@ -13,6 +13,9 @@ import (
 // others when the same operation is asked for again.
 var bootstrapToken = regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`)
 
+// login is how the source's account and password are in files of container runtimes.
+var login = regexp.MustCompile(`("Basic |\bauth: ")[A-Za-z0-9+/]+=*"`)
+
 // identity tells whether two operations are the same one. What content is counts, not
 // where it comes from: the appliance may have moved, and passwords change; secrets are
 // not part of what is hashed, as hashes of short ones can be guessed.
@@ -56,7 +59,7 @@ func withoutSecrets(f *host.Files) *host.Files {
 			blob.Source = host.Source{}
 			file.Blob = &blob
 		}
-		file.Content = []byte(digest.FromBytes(file.Content))
+		file.Content = []byte(digest.FromBytes(login.ReplaceAll(file.Content, nil)))
 		without.Put = append(without.Put, file)
 	}
 	return without

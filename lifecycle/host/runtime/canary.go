@@ -110,8 +110,8 @@ func readDown(d registry.Descriptor, depth int, read func(registry.Descriptor) (
 	return err
 }
 
-// mirror resolves names as containerd does with a mirror for all registries. Below a
-// prefix, where nobody understands ?ns=, paths begin with the name's own host.
+// mirror resolves names as containerd does with a mirror for all registries. Where
+// nobody understands ?ns=, paths begin with the name's own host.
 func mirror(s host.Source) (_ remotes.Resolver, end func(), err error) {
 	at, err := url.Parse(s.URL)
 	if err != nil || at.Host == "" || at.Scheme != "https" && at.Scheme != "http" {
@@ -133,8 +133,8 @@ func mirror(s host.Source) (_ remotes.Resolver, end func(), err error) {
 	}
 	return docker.NewResolver(docker.ResolverOptions{Hosts: func(upstream string) ([]docker.RegistryHost, error) {
 		path := "/v2"
-		if s.Prefix != "" {
-			path += "/" + strings.Trim(s.Prefix, "/") + "/" + strings.TrimSuffix(registry.RepositoryPath(upstream+"/x"), "/x")
+		if s.Prefix != "" || s.HostPaths {
+			path += "/" + strings.TrimPrefix(strings.Trim(s.Prefix, "/")+"/"+strings.TrimSuffix(registry.RepositoryPath(upstream+"/x"), "/x"), "/")
 		}
 		return []docker.RegistryHost{{Client: client, Authorizer: authorizer, Host: at.Host, Scheme: at.Scheme, Path: path,
 			Capabilities: docker.HostCapabilityPull | docker.HostCapabilityResolve}}, nil
