@@ -262,7 +262,11 @@ func (h *harborStandIn) account(r *http.Request) string {
 }
 
 func (h *harborStandIn) token(w http.ResponseWriter, r *http.Request, user string) {
-	if user == "" && r.Header.Get("Authorization") != "" {
+	switch {
+	case r.Method != http.MethodGet: // a Harbor knows no OAuth2 here
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	case user == "" && r.Header.Get("Authorization") != "":
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
