@@ -59,15 +59,26 @@ func TestAllFields(t *testing.T) {
 // What is wrong is told with its line, and all at once.
 func TestProblems(t *testing.T) {
 	t.Parallel()
+	const from = head + "spec:\n  definition: e:1.0.0\n  controlPlane: {hosts: [a]}\n  source: "
 	for content, want := range map[string][]string{
 		"kind: Other\n":              {"want a cluster, which begins with"},
 		head + "spec: {nonsense: 1}": {"line 4,", `unknown field "nonsense"`, "definition is missing", "controlPlane is missing"},
-		head + "spec:\n  definition: edge\n  controlPlane: {hosts: [a, b]}\n":                                                                                      {"line 5,", "want NAME:VERSION", "want 1, 3 or 5"},
-		head + "spec:\n  definition: e:1.0.0\n  controlPlane: {hosts: [a, b, c]}\n":                                                                                {"virtualAddress", "want a free address"},
-		head + "spec:\n  definition: e:1.0.0\n  controlPlane: {hosts: [a]}\n  workers: [{name: w, hosts: [a]}]\n":                                                  {"line 7,", "host a is named twice"},
-		head + "spec:\n  definition: e:1.0.0\n  controlPlane: {hosts: [a]}\n  network: {pods: 10.0.0.0/16, services: 10.0.1.0/24}\n":                               {"overlaps"},
-		head + "spec:\n  definition: e:1.0.0\n  controlPlane: {hosts: [a]}\n  network: {proxyMode: userspace, port: 99999}\n":                                      {"proxyMode", "want a port"},
-		head + "spec:\n  definition: e:1.0.0\n  controlPlane: {hosts: [a]}\n  source: {type: external}\n":                                                          {"spec.source.url"},
+		head + "spec:\n  definition: edge\n  controlPlane: {hosts: [a, b]}\n":                                                        {"line 5,", "want NAME:VERSION", "want 1, 3 or 5"},
+		head + "spec:\n  definition: e:1.0.0\n  controlPlane: {hosts: [a, b, c]}\n":                                                  {"virtualAddress", "want a free address"},
+		head + "spec:\n  definition: e:1.0.0\n  controlPlane: {hosts: [a]}\n  workers: [{name: w, hosts: [a]}]\n":                    {"line 7,", "host a is named twice"},
+		head + "spec:\n  definition: e:1.0.0\n  controlPlane: {hosts: [a]}\n  network: {pods: 10.0.0.0/16, services: 10.0.1.0/24}\n": {"overlaps"},
+		head + "spec:\n  definition: e:1.0.0\n  controlPlane: {hosts: [a]}\n  network: {proxyMode: userspace, port: 99999}\n":        {"proxyMode", "want a port"},
+		head + "spec:\n  definition: e:1.0.0\n  controlPlane: {hosts: [a]}\n  source: {type: external}\n":                            {"spec.source.url"},
+		from + "{type: nexus, url: 'https://x'}\n":                                                                                   {"spec.source.type", "external or harbor"},
+		from + "{type: external, url: 'https://x/v2'}\n":                                                                             {"spec.source.url", "https://HOST"},
+		from + "{type: external, url: 'https://x', project: edge}\n":                                                                 {"spec.source.project"},
+		from + "{type: external, url: 'https://x', prefix: Edge}\n":                                                                  {"spec.source.prefix", "lower-case"},
+		from + "{type: external, url: 'https://x', username: 'a:b'}\n":                                                               {"spec.source.username", "colon"},
+		from + "{type: harbor, url: 'https://x', username: robot}\n":                                                                 {"spec.source.project"},
+		from + "{type: harbor, url: 'https://x', project: edge}\n":                                                                   {"spec.source.username", "robot$edge"},
+		from + "{type: harbor, url: 'https://x', project: edge/a, username: robot}\n":                                                {"spec.source.project", "lower-case"},
+		from + "{type: harbor, url: 'https://x', project: edge, username: robot, prefix: a}\n":                                       {"spec.source.prefix"},
+		from + "{username: robot}\n": {"spec.source.username"},
 		head + "spec:\n  definition: e:1.0.0\n  controlPlane: {hosts: [a]}\n  upgrade: {windows: [{start: '25:00', duration: 1h}]}\n":                              {"want a time of day"},
 		head + "spec:\n  definition: e:1.0.0\n  controlPlane: {hosts: [a]}\n  upgrade: {drain: soon}\n":                                                            {"line 7,", "want a time like"},
 		head + "spec:\n  definition: e:1.0.0\n  controlPlane: {hosts: [A_b]}\n  workers: [{name: control-plane, hosts: [b], taints: [{key: k, effect: Never}]}]\n": {`"A_b"`, "want a name of its own", "is no taint"},

@@ -147,7 +147,7 @@ func TestHiccup(t *testing.T) {
 	t.Parallel()
 	p, k := landfall(t), newKit(t)
 	cut := 0
-	p.seen.set(func(w http.ResponseWriter, r *http.Request) bool {
+	p.seen.set(func(_ http.ResponseWriter, r *http.Request) bool {
 		p.seen.mu.Lock()
 		defer p.seen.mu.Unlock()
 		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/blobs/uploads/") || cut > 0 {

@@ -295,19 +295,30 @@ func say(w http.ResponseWriter, status int, code, message string) {
 	json.NewEncoder(w).Encode(map[string]any{"errors": []any{map[string]string{"code": code, "message": message}}})
 }
 
-// until is a context that ends when a place has taken so many blobs.
-func until(ctx context.Context, p place, blobs int) (context.Context, func()) {
+// until is a context that ends when a place has taken so many blobs. It does not take the
+// next one; cut is the digest of that, as in addresses.
+func until(ctx context.Context, p place, blobs int) (_ context.Context, cut func() string) {
 	ctx, cancel := context.WithCancel(ctx)
-	count := 0
+	var mu sync.Mutex // protects count and last
+	count, last := 0, ""
 	p.seen.set(func(_ http.ResponseWriter, r *http.Request) bool {
-		p.seen.mu.Lock()
-		defer p.seen.mu.Unlock()
-		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/blobs/uploads/") {
-			if count++; count > blobs {
-				cancel()
-			}
+		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/blobs/uploads/") {
+			return false
 		}
-		return false
+		mu.Lock()
+		defer mu.Unlock()
+		if count++; count <= blobs {
+			return false
+		}
+		_, last, _ = strings.Cut(r.URL.RequestURI(), "digest=")
+		cancel()
+		panic(http.ErrAbortHandler)
 	})
-	return ctx, func() { p.seen.set(nil); cancel() }
+	return ctx, func() string {
+		cancel()
+		p.seen.set(nil)
+		mu.Lock()
+		defer mu.Unlock()
+		return last
+	}
 }

@@ -45,6 +45,7 @@ func TestOptions(t *testing.T) {
 		"relative":    {Server: "unix://landfall.sock"},
 		"no CA file":  {CAFile: filepath.Join(t.TempDir(), "nosuch")},
 		"not a CA":    {CAFile: notPEM},
+		"no CA":       {CA: []byte("no PEM")},
 	} {
 		_, err := New(opts)
 		if err == nil {

@@ -140,16 +140,20 @@ func (m *maker) prepare() error {
 	return err
 }
 
-// source brings the content to where the hosts pull from, when that is not the appliance:
-// also that of what runs, which a rollback needs, lest it got lost there meanwhile.
+// source brings the content to where the hosts pull from, when that is not the appliance.
+// What runs is needed there for the way back, and may have got lost meanwhile.
 func (m *maker) source() {
 	if m.Spec.Source.Own() {
 		return
 	}
 	s := cluster.Step{ID: string(cluster.Gate) + "-source", Title: "bring that content to " + m.Spec.Source.String() + ", and prove it there", Limit: stageLimit}
-	for _, d := range []*definition.Definition{m.From, m.To} {
-		if d != nil {
-			s.Acts = append(s.Acts, cluster.Act{Site: &cluster.SiteAct{Do: cluster.StageSource, Definition: nameOf(d)}})
+	names := []string{m.plan.From, m.plan.To}
+	if m.plan.Kind == cluster.Rollback {
+		names[0] = ""
+	}
+	for _, name := range names {
+		if name != "" {
+			s.Acts = append(s.Acts, cluster.Act{Site: &cluster.SiteAct{Do: cluster.StageSource, Definition: name}})
 		}
 	}
 	m.wave(cluster.Gate, s)

@@ -14,6 +14,7 @@ import (
 	"github.com/landfall-dev/landfall/lifecycle/cluster/plan"
 	"github.com/landfall-dev/landfall/lifecycle/definition"
 	"github.com/landfall-dev/landfall/lifecycle/host"
+	"github.com/landfall-dev/landfall/lifecycle/source"
 	"github.com/landfall-dev/landfall/registry"
 )
 
@@ -115,6 +116,49 @@ func TestUpgrade(t *testing.T) {
 		t.Errorf("the same input makes another plan: %v", err)
 	}
 	keeps(t, p)
+}
+
+// The content is at a cluster's own source before any host is touched, that of what runs
+// too, unless it is left.
+func TestSource(t *testing.T) {
+	t.Parallel()
+	staged := func(p *cluster.Plan, err error) (list []string) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range p.Waves {
+			for _, a := range w.Steps[0].Acts {
+				if a.Host != nil {
+					return list
+				}
+				if a.Site != nil && a.Site.Do == cluster.StageSource {
+					list = append(list, a.Site.Definition)
+				}
+			}
+		}
+		return list
+	}
+	harbor := func(in plan.Input) plan.Input {
+		in.Spec.Source = source.Spec{Type: source.Harbor, URL: "https://harbor.example", Project: "edge", Username: "robot$edge"}
+		in.Source = in.Spec.Source.Hosts()
+		return in
+	}
+	to := edge("1.1.0", "1.35.4", "2")
+	if got := staged(plan.Form(harbor(input(t, 1, 1)))); !slices.Equal(got, []string{"edge:1.0.0"}) {
+		t.Errorf("form: %q", got)
+	}
+	for name, make := range map[string]func(plan.Input) (*cluster.Plan, error){"upgrade": plan.Upgrade, "stage": plan.Stage} {
+		if got := staged(make(harbor(upgrade(t, 1, 1, to)))); !slices.Equal(got, []string{"edge:1.0.0", "edge:1.1.0"}) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if got := staged(plan.Rollback(harbor(upgrade(t, 1, 1, to)), false)); !slices.Equal(got, []string{"edge:1.1.0"}) {
+		t.Errorf("rollback: %q", got)
+	}
+	if got := staged(plan.Form(input(t, 1, 1))); got != nil {
+		t.Errorf("the appliance's own registry: %q", got)
+	}
 }
 
 // An upgrade that changes nothing on hosts does not touch them.

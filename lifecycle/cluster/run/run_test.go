@@ -197,6 +197,30 @@ func TestPauseAndWindow(t *testing.T) {
 	}
 }
 
+// The login of the source's account gets into files that have a place for it, and not
+// into the plan.
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	s, j := &site{}, &journal{entries: map[string]run.Entry{}}
+	s.do = func(_ context.Context, _ string, op host.Op) (host.Result, error) {
+		if got := string(op.Files.Put[0].Content); got != "Basic cm9ib3QkZWRnZTpzZWNyZXQ=" { // robot$edge:secret
+			t.Errorf("%s", got)
+		}
+		if got := op.Files.Put[1].Blob.Source.Password; got != "secret" {
+			t.Errorf("%q", got)
+		}
+		return host.Result{ID: op.ID, State: host.Done}, nil
+	}
+	files := &host.Files{Put: []host.File{{Path: "/a", Content: []byte("Basic " + cluster.LoginHere)}, {Path: "/b", Blob: &host.Blob{}}}}
+	p := &cluster.Plan{Waves: []cluster.Wave{{Steps: []cluster.Step{{ID: "install-a", Acts: []cluster.Act{{Host: &cluster.HostAct{Host: "a", Op: host.Op{Files: files}, Fill: cluster.FillSource}}}}}}}}
+	if err := run.Run(t.Context(), p, options(s, j)); err != nil {
+		t.Fatal(err)
+	}
+	if string(files.Put[0].Content) != "Basic "+cluster.LoginHere || files.Put[1].Blob.Source.Password != "" {
+		t.Errorf("the plan has the password now: %+v", files.Put)
+	}
+}
+
 // Findings that block fail a check, and are told.
 func TestFindings(t *testing.T) {
 	t.Parallel()

@@ -104,6 +104,38 @@ func TestPrepare(t *testing.T) {
 	}
 }
 
+// From a project, which asks for an account, hosts pull by paths, and the login stands in
+// files that root alone reads.
+func TestPrepareFromProject(t *testing.T) {
+	t.Parallel()
+	for distribution, want := range map[string]map[string]string{
+		"kubeadm": {"/etc/containerd/certs.d/10.0.0.7_5000_/hosts.toml": "https://harbor.example/v2/edge/10.0.0.7_5000", "/etc/containerd/certs.d/docker.io/hosts.toml": "override_path = true"},
+		"k3s":     {"/etc/rancher/k3s/registries.yaml": "edge/10.0.0.7_5000/$1"},
+	} {
+		d, err := driver.For(distribution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := setting(t, distribution)
+		s.Source = host.Source{URL: "https://harbor.example", User: "robot$edge", Prefix: "edge", HostPaths: true}
+		acts, err := d.Prepare(s, s.Nodes[3])
+		if err != nil {
+			t.Fatal(err)
+		}
+		put := files(acts)
+		for path, text := range want {
+			if f := put[path]; !strings.Contains(string(f.Content), text) || !strings.Contains(string(f.Content), cluster.LoginHere) || f.Mode != 0o600 {
+				t.Errorf("%s, %o, is without %q or the login's place:\n%s", path, f.Mode, text, f.Content)
+			}
+		}
+		for _, a := range acts {
+			if a.Host != nil && a.Host.Op.Files != nil && a.Host.Fill != cluster.FillSource {
+				t.Errorf("the login is not filled in: %q", a.Host.Fill)
+			}
+		}
+	}
+}
+
 // configs are the documents that kubeadm is given for a node.
 func configs(t *testing.T, s *driver.Setting, n driver.Node) (content string, fill cluster.Fill) {
 	t.Helper()
