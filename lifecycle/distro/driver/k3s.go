@@ -9,7 +9,8 @@ import (
 )
 
 // k3s is Kubernetes as k3s brings it up, with the containerd that is in it. Its program
-// comes in a provider, as /usr/local/bin/k3s.
+// comes in a provider, as /usr/local/bin/k3s. It is proven against a stand-in only, which
+// checks what k3s is given (see the tests).
 type k3s struct{}
 
 const (

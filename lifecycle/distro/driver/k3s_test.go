@@ -66,7 +66,7 @@ func newField(t *testing.T, controls int) *field {
 		dir := t.TempDir()
 		f.roots[n.Name] = filepath.Join(dir, "root")
 		f.must(os.MkdirAll(filepath.Join(f.roots[n.Name], "usr/bin"), 0o755))
-		f.must(os.WriteFile(filepath.Join(f.roots[n.Name], "usr/bin/systemctl"), []byte(script("systemctl", f.roots[n.Name], "")), 0o755))
+		f.must(os.WriteFile(filepath.Join(f.roots[n.Name], "usr/bin/systemctl"), []byte(systemctl(f.roots[n.Name])), 0o755))
 		f.agents[n.Name], err = agent.Open(t.Context(), agent.Options{Data: filepath.Join(dir, "data"), Root: f.roots[n.Name], Runtime: quiet{}})
 		f.must(err)
 		t.Cleanup(func() { f.must(f.agents[n.Name].Close()) })
@@ -96,7 +96,7 @@ func (f *field) version(version string) {
 func (f *field) provider(n driver.Node) {
 	f.Helper()
 	version := "v" + f.setting.Definition.Kubernetes.Version
-	content := f.archive("usr/local/bin/k3s", script("k3s", f.roots[n.Name], version))
+	content := f.archive("usr/local/bin/k3s", "#!/bin/sh\nexec "+command("k3s", f.roots[n.Name], version)+" \"$@\"\n")
 	d := registry.Descriptor{Digest: digest.FromBytes(content), Size: int64(len(content))}
 	f.must(f.site.PutBlob(f.Context(), f.setting.Ref.Repository, d, bytes.NewReader(content)))
 	f.setting.Definition.Layers[0].Providers = []definition.Provider{{Name: "k3s", Version: version, Digest: d.Digest, Size: d.Size}}

@@ -22,15 +22,15 @@ import (
 
 // Stand-ins. No k3s runs in these tests: in its place is this test's own binary, which
 // checks all that it is given as k3s reads it, notes what it was asked for in k3s.log, and
-// leaves state as k3s does. So is systemctl, which runs what units say.
+// leaves state as k3s does.
 const (
-	roleEnv = "LANDFALL_TEST_ROLE" // k3s or systemctl
+	roleEnv = "LANDFALL_TEST_ROLE" // k3s, or unit, which runs one
 	rootEnv = "LANDFALL_TEST_ROOT" // of the host
 	isEnv   = "LANDFALL_TEST_K3S"  // the version of k3s
 )
 
 func TestMain(m *testing.M) {
-	roles := map[string]func(root string, args []string) error{"k3s": beK3s, "systemctl": beSystemctl}
+	roles := map[string]func(root string, args []string) error{"k3s": beK3s, "unit": runUnit}
 	if role := roles[os.Getenv(roleEnv)]; role != nil {
 		if err := role(os.Getenv(rootEnv), os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -54,52 +54,36 @@ func exitCode(err error) int {
 	return 1
 }
 
-// script is a program of a host: this binary in a role.
-func script(role, root, version string) string {
-	return fmt.Sprintf("#!/bin/sh\nexec /usr/bin/env %s=%s %s='%s' %s=%s '%s' \"$@\"\n", roleEnv, role, rootEnv, root, isEnv, version, os.Args[0])
+// command runs this binary in a role.
+func command(role, root, version string) string {
+	return fmt.Sprintf("/usr/bin/env %s=%s %s='%s' %s=%s '%s'", roleEnv, role, rootEnv, root, isEnv, version, os.Args[0])
 }
 
-// beSystemctl keeps what runs and what is enabled in files, and has k3s units do their
-// ExecStart.
-func beSystemctl(root string, args []string) error {
-	note(root, "systemctl.log", strings.Join(args, " "))
-	name := args[len(args)-1]
-	state := func(kind string) string { return filepath.Join(root, "run/standin", kind, name) }
-	set := func(kind string, is bool) error {
-		if !is {
-			return os.RemoveAll(state(kind))
-		}
-		return errors.Join(os.MkdirAll(filepath.Dir(state(kind)), 0o755), os.WriteFile(state(kind), nil, 0o644))
-	}
-	switch args[0] {
-	case "is-active", "is-enabled":
-		if _, err := os.Stat(state(args[0][len("is-"):])); err != nil {
-			return coded{errors.New("inactive"), 3}
-		}
-		fmt.Println(args[0][len("is-"):])
-		return nil
-	case "stop":
-		return set("active", false)
-	case "disable":
-		return errors.Join(set("enabled", false), set("active", false))
-	case "enable":
-		if err := set("enabled", true); err != nil {
-			return err
-		}
-	case "start", "restart":
-	default:
-		return nil
-	}
-	if strings.HasPrefix(name, "k3s") {
-		if err := runUnit(root, name); err != nil {
-			return err
-		}
-	}
-	return set("active", true)
+// systemctl is a shell's script, since it is asked for much: it keeps what runs and what is
+// enabled in files, and has units of k3s do their ExecStart.
+func systemctl(root string) string {
+	return strings.NewReplacer("ROOT", "'"+root+"'", "UNIT", command("unit", root, "")).Replace(`#!/bin/sh
+PATH=/usr/bin:/bin
+at=ROOT/run/standin
+mkdir -p "$at/active" "$at/enabled"
+echo "$*" >> ROOT/systemctl.log
+for name; do :; done
+case "$1" in
+is-active|is-enabled) state="${1#is-}"; [ -e "$at/$state/$name" ] && echo "$state" && exit; echo "in$state"; exit 3;;
+stop) rm -f "$at/active/$name"; exit;;
+disable) rm -f "$at/enabled/$name" "$at/active/$name"; exit;;
+enable) : > "$at/enabled/$name";;
+start|restart) ;;
+*) exit 0;;
+esac
+case "$name" in k3s*) UNIT "$name" || exit;; esac
+: > "$at/active/$name"
+`)
 }
 
 // runUnit runs the program of a unit, which is found along systemd's search path.
-func runUnit(root, name string) error {
+func runUnit(root string, args []string) error {
+	name := args[0]
 	content, err := os.ReadFile(filepath.Join(root, "usr/local/lib/systemd/system", name))
 	if err != nil {
 		return coded{fmt.Errorf("unit %s not found: %w", name, err), 5}
