@@ -161,8 +161,30 @@ func (t *task) moveFolder(from, to string) error {
 	if err := t.tree.root.RemoveAll(b); err != nil {
 		return err
 	}
-	if err := os.CopyFS(t.tree.outside("/"+b), os.DirFS(t.tree.outside("/"+a))); err != nil {
+	if err := copyFolder(t.tree.outside("/"+a), t.tree.outside("/"+b)); err != nil {
 		return registry.DiskError(err)
 	}
 	return t.tree.root.RemoveAll(a)
+}
+
+// copyFolder copies a folder of which nobody else may read anything meanwhile, with its
+// modes.
+func copyFolder(from, to string) error {
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return err
+	}
+	content := os.DirFS(from)
+	if err := os.CopyFS(to, content); err != nil {
+		return err
+	}
+	return fs.WalkDir(content, ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		return os.Chmod(filepath.Join(to, name), info.Mode().Perm())
+	})
 }

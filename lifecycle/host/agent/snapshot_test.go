@@ -227,3 +227,20 @@ func TestRestoreRefused(t *testing.T) {
 		t.Errorf("%q, %q", k.read("/var/lib/etcd/member/snap/db"), k.read(manifests+"/etcd.yaml"))
 	}
 }
+
+// A state that is copied to another file system can be read by nobody who could not before.
+func TestCopyFolder(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.write("/from/snap/db", "state", 0o600)
+	k.must(os.Chmod(filepath.Join(k.root, "from/snap"), 0o700))
+	k.must(copyFolder(filepath.Join(k.root, "from"), filepath.Join(k.root, "to")))
+	for path, want := range map[string]os.FileMode{"to/snap": 0o700, "to/snap/db": 0o600} {
+		if info, err := os.Stat(filepath.Join(k.root, path)); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v; want %o", path, info, err, want)
+		}
+	}
+	if k.read("to/snap/db") != "state" {
+		t.Errorf("copied: %q", k.read("to/snap/db"))
+	}
+}
