@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,15 +9,13 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/landfall-dev/landfall/registry"
 )
 
-// ApplyOptions say how a layer is applied.
+// ApplyOptions say how a layer is applied, or taken away.
 type ApplyOptions struct {
 	Limit    time.Duration // for which it may take until it is ready; 0: until the context ends
 	Progress func(string)  // nil: nobody is told
@@ -30,17 +27,27 @@ func (o ApplyOptions) tell(format string, args ...any) {
 	}
 }
 
+// limited is the context for as long as it may take.
+func (o ApplyOptions) limited(ctx context.Context, what string) (context.Context, context.CancelFunc) {
+	if o.Limit <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, o.Limit, fmt.Errorf("%w: %s within %s", registry.ErrConflict, what, o.Limit))
+}
+
 // Applied is what came of a layer.
 type Applied struct {
 	Objects int      `json:"objects"`
 	Pruned  []string `json:"pruned,omitempty"` // that a version before had
-	Left    []string `json:"left,omitempty"`   // that it had, and that hold what others may need
+	Left    []string `json:"left,omitempty"`   // that it had and that stay, with the reason
+	Taken   []string `json:"taken,omitempty"`  // fields that others had set otherwise, with who it was
 }
 
-// labelLayer is on every object of a layer; noteDefinition says which version made it.
+// What is on every object of a layer.
 const (
 	labelLayer     = "landfall.dev/layer"
-	noteDefinition = "landfall.dev/definition"
+	noteDefinition = "landfall.dev/definition" // the version that made it
+	noteContent    = "landfall.dev/content"    // at hooks: a digest of what was applied
 )
 
 // Apply brings a layer to what it is to be, waits until it is ready, and takes away what
@@ -48,11 +55,8 @@ const (
 // is as it should be is left alone. ErrConflict says which objects do not get ready, and
 // why; nothing is taken away then.
 func (c *Client) Apply(ctx context.Context, l Layer, opts ApplyOptions) (*Applied, error) {
-	if opts.Limit > 0 {
-		limited, cancel := context.WithTimeoutCause(ctx, opts.Limit, fmt.Errorf("%w: layer %s did not get ready within %s", registry.ErrConflict, l.Name, opts.Limit))
-		defer cancel()
-		ctx = limited
-	}
+	ctx, cancel := opts.limited(ctx, "layer "+l.Name+" did not get ready")
+	defer cancel()
 	set, err := c.read(l)
 	if err != nil {
 		return nil, fmt.Errorf("layer %s: %w", l.Name, err)
@@ -61,144 +65,91 @@ func (c *Client) Apply(ctx context.Context, l Layer, opts ApplyOptions) (*Applie
 	if err != nil {
 		return nil, fmt.Errorf("layer %s: %w", l.Name, err)
 	}
-	applied := &Applied{Objects: len(set.objects)}
-	if err := c.apply(ctx, l, set, before, opts); err != nil {
-		return applied, fmt.Errorf("layer %s: %w", l.Name, err)
+	a := &application{Client: c, layer: l, opts: opts, set: set, before: before, applied: &Applied{Objects: len(set.objects)}}
+	if err := a.do(ctx); err != nil {
+		return a.applied, fmt.Errorf("layer %s: %w", l.Name, err)
 	}
-	if err := c.prune(ctx, before, set.keys(), applied); err != nil {
-		return applied, fmt.Errorf("layer %s: %w", l.Name, err)
-	}
-	return applied, c.writeInventory(ctx, l, set.keys())
+	return a.applied, nil
 }
 
-// apply applies the objects of a layer between its hooks.
-func (c *Client) apply(ctx context.Context, l Layer, set *set, before []key, opts ApplyOptions) error {
-	if err := c.makeNamespaces(ctx, l); err != nil {
+// application is a layer that is being applied.
+type application struct {
+	*Client
+	layer   Layer
+	opts    ApplyOptions
+	set     *set
+	before  *inventory
+	made    []entry // objects and hooks that are there, as far as this has come
+	applied *Applied
+}
+
+func (a *application) do(ctx context.Context) error {
+	if err := a.makeNamespaces(ctx, a.layer); err != nil {
 		return err
 	}
 	// What there may be from now on is noted first, so that nothing is ever forgotten.
-	if err := c.writeInventory(ctx, l, union(before, set.keys())); err != nil {
+	wanted := a.set.entries()
+	old := a.before.without(wanted)
+	if err := a.note(ctx, append(slices.Clone(old), wanted...), a.before.Applied); err != nil {
 		return err
 	}
+	if err := a.between(ctx); err != nil {
+		return err
+	}
+	p := &pruning{Client: a.Client, layer: a.layer.Name, tell: a.opts.tell, applied: a.applied}
+	if err := p.prune(ctx, old); err != nil {
+		return err
+	}
+	return a.note(ctx, a.made, a.layer.Definition)
+}
+
+func (a *application) note(ctx context.Context, list []entry, applied string) error {
+	return a.writeInventory(ctx, &inventory{Layer: a.layer.Name, Applied: applied, Objects: list}, a.layer.Definition)
+}
+
+// between applies the objects of a layer between its hooks.
+func (a *application) between(ctx context.Context) error {
 	pre, post := "pre-install", "post-install"
-	if len(before) > 0 {
+	if a.before.Applied != "" {
 		pre, post = "pre-upgrade", "post-upgrade"
 	}
-	if err := c.hooks(ctx, set.hooks, pre, opts); err != nil {
+	a.keepHooks(pre, post)
+	if err := a.hooks(ctx, pre); err != nil {
 		return err
 	}
-	for i, o := range set.objects {
-		opts.tell("applies %s (%d of %d)", nameOf(o), i+1, len(set.objects))
-		if err := c.put(ctx, o); err != nil {
+	for i, o := range a.set.objects {
+		a.opts.tell("applies %s (%d of %d)", nameOf(o), i+1, len(a.set.objects))
+		if err := a.make(ctx, o, false); err != nil {
 			return err
 		}
-		if o.GetKind() == "CustomResourceDefinition" { // objects of its kind may follow
-			if err := c.awaitReady(ctx, []*unstructured.Unstructured{o}, opts); err != nil {
-				return err
-			}
-			c.mapper.Reset()
-		}
 	}
-	if err := c.awaitReady(ctx, set.objects, opts); err != nil {
+	if err := a.awaitReady(ctx, a.set.objects, a.opts); err != nil {
 		return err
 	}
-	return c.hooks(ctx, set.hooks, post, opts)
+	return a.hooks(ctx, post)
+}
+
+// make puts one object, and notes which one it is now.
+func (a *application) make(ctx context.Context, o *unstructured.Unstructured, hook bool) error {
+	w, err := a.put(ctx, o)
+	if err != nil {
+		return err
+	}
+	for _, t := range w.taken {
+		text := fmt.Sprintf("%s: %s (was set by %s)", nameOf(o), t.field, t.manager)
+		a.opts.tell("sets back %s", text)
+		a.applied.Taken = append(a.applied.Taken, text)
+	}
+	a.made = append(a.made, entry{key: keyOf(o), UID: w.now.GetUID(), Hook: hook})
+	if o.GetKind() != "CustomResourceDefinition" {
+		return nil
+	}
+	defer a.mapper.Reset() // objects of its kind may follow
+	return a.awaitReady(ctx, []*unstructured.Unstructured{o}, a.opts)
 }
 
 // nameOf is "Deployment default/web".
-func nameOf(o *unstructured.Unstructured) string {
-	if o.GetNamespace() == "" {
-		return o.GetKind() + " " + o.GetName()
-	}
-	return o.GetKind() + " " + o.GetNamespace() + "/" + o.GetName()
-}
-
-// put applies one object by the server's own rules; fields of others stay.
-// https://kubernetes.io/docs/reference/using-api/server-side-apply/
-func (c *Client) put(ctx context.Context, o *unstructured.Unstructured) error {
-	content, err := json.Marshal(o.Object)
-	if err != nil {
-		return err
-	}
-	replaced := false
-	return c.until(ctx, nameOf(o), func(ctx context.Context) (string, error) {
-		in, err := c.resource(o.GroupVersionKind(), o.GetNamespace())
-		if meta.IsNoMatchError(err) {
-			return "", fmt.Errorf("%w: the cluster knows no %s: the layer that brings it has to come before, or dependsOn name it", registry.ErrInvalid, o.GroupVersionKind())
-		}
-		if err != nil {
-			return "", err
-		}
-		force := true
-		_, err = in.Patch(ctx, o.GetName(), types.ApplyPatchType, content, metav1.PatchOptions{FieldManager: c.opts.Owner, Force: &force})
-		if apierrors.IsInvalid(err) && o.GetKind() == "Job" && !replaced {
-			replaced = true // what a Job does cannot be changed: the old one goes
-			return "the Job before it ends", c.remove(ctx, keyOf(o))
-		}
-		if apierrors.IsInvalid(err) {
-			return "", fmt.Errorf("%w: %w", registry.ErrInvalid, err)
-		}
-		return "", err
-	})
-}
-
-// remove deletes an object, and what belongs to it, in the background.
-func (c *Client) remove(ctx context.Context, k key) error {
-	in, err := c.resource(k.kind(), k.Namespace)
-	if meta.IsNoMatchError(err) {
-		return nil // with its kind it is gone, too
-	}
-	if err != nil {
-		return err
-	}
-	background := metav1.DeletePropagationBackground
-	err = in.Delete(ctx, k.Name, metav1.DeleteOptions{PropagationPolicy: &background})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	return err
-}
-
-// kept are kinds that are not taken away with a layer, since they may hold what people
-// have made.
-var kept = []string{"Namespace", "CustomResourceDefinition", "PersistentVolumeClaim", "PersistentVolume"}
-
-// prune takes away what was there before and is not wanted any more, the last one first.
-func (c *Client) prune(ctx context.Context, before, now []key, applied *Applied) error {
-	for _, k := range slices.Backward(before) {
-		if slices.ContainsFunc(now, k.same) {
-			continue
-		}
-		if slices.Contains(kept, k.Kind) {
-			applied.Left = append(applied.Left, k.String())
-			continue
-		}
-		if err := c.retried(ctx, k.String(), func(ctx context.Context) error { return c.remove(ctx, k) }); err != nil {
-			return err
-		}
-		applied.Pruned = append(applied.Pruned, k.String())
-	}
-	return nil
-}
-
-// RemoveLayer takes away what a layer has in the cluster, but for what may hold data.
-// One that has nothing is done.
-func (c *Client) RemoveLayer(ctx context.Context, name string) error {
-	keys, err := c.inventory(ctx, name)
-	if err != nil {
-		return fmt.Errorf("layer %s: %w", name, err)
-	}
-	if err := c.prune(ctx, keys, nil, &Applied{}); err != nil {
-		return fmt.Errorf("layer %s: %w", name, err)
-	}
-	return c.retried(ctx, "layer "+name, func(ctx context.Context) error {
-		err := c.objects.Resource(configResource).Namespace(ourNamespace).Delete(ctx, inventoryName(name), metav1.DeleteOptions{})
-		if apierrors.IsNotFound(err) {
-			return nil
-		}
-		return err
-	})
-}
+func nameOf(o *unstructured.Unstructured) string { return keyOf(o).String() }
 
 // makeNamespaces makes the namespaces of a layer's units that are not there, and ours.
 func (c *Client) makeNamespaces(ctx context.Context, l Layer) error {
@@ -210,28 +161,23 @@ func (c *Client) makeNamespaces(ctx context.Context, l Layer) error {
 	}
 	for _, name := range names {
 		o := &unstructured.Unstructured{Object: fields{"apiVersion": "v1", "kind": "Namespace", "metadata": fields{"name": name}}}
-		err := c.retried(ctx, nameOf(o), func(ctx context.Context) error {
-			_, err := c.objects.Resource(namespaceResource).Create(ctx, o, metav1.CreateOptions{FieldManager: c.opts.Owner})
-			if apierrors.IsAlreadyExists(err) {
-				return nil
+		err := c.until(ctx, nameOf(o), func(ctx context.Context) (string, error) {
+			in := c.objects.Resource(namespaceResource)
+			_, err := in.Create(ctx, o, metav1.CreateOptions{FieldManager: c.opts.Owner})
+			if !apierrors.IsAlreadyExists(err) {
+				return "", err
 			}
-			return err
+			there, err := in.Get(ctx, name, metav1.GetOptions{})
+			if apierrors.IsNotFound(err) || err == nil && there.GetDeletionTimestamp() != nil {
+				return "the one before it ends", nil
+			}
+			return "", err
 		})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func union(a, b []key) []key {
-	list := slices.Clone(a)
-	for _, k := range b {
-		if !slices.ContainsFunc(list, k.same) {
-			list = append(list, k)
-		}
-	}
-	return list
 }
 
 var errNoObject = errors.New("a document is no object: it needs apiVersion, kind and metadata.name")

@@ -17,12 +17,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
@@ -38,6 +41,7 @@ import (
 type Options struct {
 	Owner string        // field manager, and who cordoned; "landfall" when empty
 	Every time.Duration // between two looks at what is waited for; 1 s when 0
+	Kinds time.Duration // for which a kind that the cluster does not know is waited for; 1 min when 0
 	Log   *slog.Logger  // nil for silence
 }
 
@@ -47,13 +51,19 @@ type Client struct {
 	server  string
 	http    *http.Client
 	objects dynamic.Interface
+	found   *discovery.DiscoveryClient
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
 }
 
 const (
 	defaultOwner = "landfall"
 	lookEvery    = time.Second
+	awaitKinds   = time.Minute
+	pageSize     = 250 // objects of a list that are in memory at once
 	requestLimit = 30 * time.Second
+	dialLimit    = 10 * time.Second
+	idleLimit    = 90 * time.Second
+	idleMost     = 4 // connections; HTTP/2 needs one
 	// Requests per second, and at once: many objects of a layer are looked at.
 	queries, burst = 50, 100
 )
@@ -64,25 +74,58 @@ func New(kubeconfig []byte, opts Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: kubeconfig: %w", registry.ErrInvalid, err)
 	}
-	opts.Owner, opts.Every = cmp.Or(opts.Owner, defaultOwner), cmp.Or(opts.Every, lookEvery)
+	opts.Owner, opts.Every, opts.Kinds = cmp.Or(opts.Owner, defaultOwner), cmp.Or(opts.Every, lookEvery), cmp.Or(opts.Kinds, awaitKinds)
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	config.Timeout, config.QPS, config.Burst, config.UserAgent = requestLimit, queries, burst, opts.Owner
 	config.WarningHandler = rest.NoWarnings{}
 	c := &Client{opts: opts, server: config.Host}
-	if c.http, err = rest.HTTPClientFor(config); err != nil {
+	if c.http, err = httpClient(config); err != nil {
 		return nil, err
 	}
 	if c.objects, err = dynamic.NewForConfigAndClient(config, c.http); err != nil {
 		return nil, err
 	}
-	found, err := discovery.NewDiscoveryClientForConfigAndClient(config, c.http)
+	if c.found, err = discovery.NewDiscoveryClientForConfigAndClient(config, c.http); err != nil {
+		return nil, err
+	}
+	c.mapper = restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(c.found))
+	return c, nil
+}
+
+// httpClient has connections of its own: client-go keeps those of each certificate for all
+// clients, and nobody could close them.
+func httpClient(config *rest.Config) (*http.Client, error) {
+	security, err := rest.TLSConfigFor(config)
 	if err != nil {
 		return nil, err
 	}
-	c.mapper = restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(found))
-	return c, nil
+	own := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: security, TLSHandshakeTimeout: dialLimit, ForceAttemptHTTP2: true,
+		DialContext: (&net.Dialer{Timeout: dialLimit, KeepAlive: dialLimit}).DialContext, MaxIdleConnsPerHost: idleMost, IdleConnTimeout: idleLimit,
+	}
+	wrapped, err := rest.HTTPWrappersForConfig(config, own)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{Transport: closing{wrapped, own}, Timeout: config.Timeout}, nil
+}
+
+// closing closes what is below the wrappers.
+type closing struct {
+	http.RoundTripper
+	own *http.Transport
+}
+
+// CloseIdleConnections is what http.Client looks for.
+func (c closing) CloseIdleConnections() { c.own.CloseIdleConnections() }
+
+// Close lets go of connections and of what was learned of the cluster's kinds. Requests
+// that are under way end as they would; a client that is used again dials again.
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+	c.mapper.Reset()
 }
 
 // AwaitAPI waits until the API server says that it is ready. When the context ends
@@ -134,6 +177,8 @@ func (c *Client) until(ctx context.Context, what string, look func(ctx context.C
 // much to do.
 func passing(err error) bool {
 	switch {
+	case apierrors.HasStatusCause(err, namespaceEnds):
+		return true
 	case apierrors.IsUnauthorized(err), apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err),
 		apierrors.IsNotFound(err), apierrors.IsMethodNotSupported(err), apierrors.IsAlreadyExists(err), apierrors.IsRequestEntityTooLargeError(err), apierrors.IsGone(err):
 		return false
@@ -153,6 +198,9 @@ func passing(err error) bool {
 	return true // the network
 }
 
+// namespaceEnds is the cause of an error in a namespace that is being deleted.
+const namespaceEnds metav1.CauseType = "NamespaceTerminating"
+
 // retried does something that errors may keep from being done for a while.
 func (c *Client) retried(ctx context.Context, what string, do func(ctx context.Context) error) error {
 	return c.until(ctx, what, func(ctx context.Context) (string, error) { return "", do(ctx) })
@@ -160,18 +208,43 @@ func (c *Client) retried(ctx context.Context, what string, do func(ctx context.C
 
 // resource is where objects of a kind are; the namespace counts where the kind has some.
 func (c *Client) resource(kind schema.GroupVersionKind, namespace string) (dynamic.ResourceInterface, error) {
+	in, _, err := c.place(kind, namespace)
+	return in, err
+}
+
+// place is resource, and says whether the kind has no namespaces.
+func (c *Client) place(kind schema.GroupVersionKind, namespace string) (in dynamic.ResourceInterface, global bool, err error) {
 	m, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	if meta.IsNoMatchError(err) {
 		c.mapper.Reset() // its definition may be new
 		m, err = c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if m.Scope.Name() != meta.RESTScopeNameNamespace {
-		return c.objects.Resource(m.Resource), nil
+		return c.objects.Resource(m.Resource), true, nil
 	}
-	return c.objects.Resource(m.Resource).Namespace(namespace), nil
+	return c.objects.Resource(m.Resource).Namespace(namespace), false, nil
+}
+
+// each does something with each object of a list, which is read in pages.
+func each(ctx context.Context, in dynamic.ResourceInterface, options metav1.ListOptions, do func(*unstructured.Unstructured) error) error {
+	options.Limit = pageSize
+	for {
+		page, err := in.List(ctx, options)
+		if err != nil {
+			return err
+		}
+		for i := range page.Items {
+			if err := do(&page.Items[i]); err != nil {
+				return err
+			}
+		}
+		if options.Continue = page.GetContinue(); options.Continue == "" {
+			return nil
+		}
+	}
 }
 
 // Resources that every cluster has.

@@ -3,10 +3,8 @@ package kube
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -34,22 +32,17 @@ func (c *Client) systemPods(ctx context.Context, node string) (missing []string,
 	if node != "" {
 		options.FieldSelector = "spec.nodeName=" + node
 	}
-	list, err := c.objects.Resource(podResource).Namespace(systemNamespace).List(ctx, options)
-	if err != nil {
-		return nil, err
-	}
-	for i := range list.Items {
-		p := &list.Items[i]
-		why, _ := pod(p.Object)
+	err = each(ctx, c.objects.Resource(podResource).Namespace(systemNamespace), options, func(p *unstructured.Unstructured) error {
 		if p.GetDeletionTimestamp() != nil || textAt(p.Object, "status", "phase") == "Failed" && metav1.GetControllerOf(p) != nil {
-			continue // it ends, or another one has taken its place
+			return nil // it ends, or another one has taken its place
 		}
-		if why != "" {
-			missing = append(missing, "pod "+p.GetName()+": "+why+" "+waiting(p))
+		if why, _ := pod(p.Object); why != "" {
+			missing = append(missing, strings.TrimSpace("pod "+p.GetName()+": "+why+" "+waiting(p)))
 		}
-	}
-	if node != "" {
-		return missing, nil
+		return nil
+	})
+	if err != nil || node != "" {
+		return missing, err
 	}
 	changing, err := c.systemWorkloads(ctx)
 	return append(missing, changing...), err
@@ -60,14 +53,14 @@ func (c *Client) systemPods(ctx context.Context, node string) (missing []string,
 // have gone.
 func (c *Client) systemWorkloads(ctx context.Context) (missing []string, err error) {
 	for _, kind := range workloads {
-		found, err := c.objects.Resource(kind).Namespace(systemNamespace).List(ctx, metav1.ListOptions{})
+		err := each(ctx, c.objects.Resource(kind).Namespace(systemNamespace), metav1.ListOptions{}, func(o *unstructured.Unstructured) error {
+			if why, _ := unready(o); why != "" {
+				missing = append(missing, nameOf(o)+": "+why)
+			}
+			return nil
+		})
 		if err != nil {
 			return nil, err
-		}
-		for i := range found.Items {
-			if why, _ := unready(&found.Items[i]); why != "" {
-				missing = append(missing, nameOf(&found.Items[i])+": "+why)
-			}
 		}
 	}
 	return missing, nil
@@ -116,14 +109,14 @@ func (c *Client) look(ctx context.Context) (list []host.Finding, err error) {
 		list = append(list, host.Finding{Check: "pods", Severity: host.Blocks, Text: text})
 	}
 	for _, kind := range workloads {
-		found, err := c.objects.Resource(kind).List(ctx, metav1.ListOptions{LabelSelector: labelLayer})
+		err := each(ctx, c.objects.Resource(kind), metav1.ListOptions{LabelSelector: labelLayer}, func(o *unstructured.Unstructured) error {
+			if why := unavailable(o); why != "" {
+				list = append(list, host.Finding{Check: "layer " + o.GetLabels()[labelLayer], Severity: host.Blocks, Text: nameOf(o) + ": " + why})
+			}
+			return nil
+		})
 		if err != nil {
 			return nil, err
-		}
-		for i := range found.Items {
-			if why := unavailable(&found.Items[i]); why != "" {
-				list = append(list, host.Finding{Check: "layer " + found.Items[i].GetLabels()[labelLayer], Severity: host.Blocks, Text: nameOf(&found.Items[i]) + ": " + why})
-			}
 		}
 	}
 	return list, nil
@@ -139,64 +132,4 @@ func unavailable(o *unstructured.Unstructured) string {
 		return fmt.Sprintf("%d of %d pods are ready", ready, want)
 	}
 	return ""
-}
-
-// Violation is a container that runs what it must not.
-type Violation struct {
-	Pod   string `json:"pod"`
-	Image string `json:"image"`
-	ID    string `json:"id"`
-	Why   string `json:"why"`
-}
-
-// String is one line for people.
-func (v Violation) String() string {
-	return fmt.Sprintf("pod %s: %s (%s): %s", v.Pod, v.Image, v.ID, v.Why)
-}
-
-// VerifyPods finds containers whose image is not one of those that are allowed: by name,
-// the digests of its index, manifests or configurations.
-func (c *Client) VerifyPods(ctx context.Context, allowed map[string][]digest.Digest) (list []Violation, err error) {
-	var known []digest.Digest
-	for _, digests := range allowed {
-		known = append(known, digests...)
-	}
-	err = c.retried(ctx, "pods", func(ctx context.Context) error {
-		list = nil
-		found, err := c.objects.Resource(podResource).List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return err
-		}
-		for i := range found.Items {
-			list = append(list, violations(&found.Items[i], known)...)
-		}
-		return nil
-	})
-	return list, err
-}
-
-func violations(p *unstructured.Unstructured, known []digest.Digest) (list []Violation) {
-	if p.GetDeletionTimestamp() != nil {
-		return nil // it ends
-	}
-	for _, kind := range []string{"initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"} {
-		for _, s := range listAt(p.Object, "status", kind) {
-			id := textAt(s, "imageID")
-			if id == "" {
-				continue // it does not run yet
-			}
-			if !slices.Contains(known, digestIn(id)) {
-				list = append(list, Violation{Pod: p.GetNamespace() + "/" + p.GetName(), Image: textAt(s, "image"), ID: id, Why: "no image of the definition has this digest"})
-			}
-		}
-	}
-	return list
-}
-
-// digestIn is the digest at the end of an image's id.
-func digestIn(id string) digest.Digest {
-	if i := strings.LastIndex(id, "@"); i >= 0 {
-		id = id[i+1:]
-	}
-	return digest.Digest(id)
 }

@@ -142,12 +142,38 @@ func TestLabelsAndTaints(t *testing.T) {
 	}
 }
 
+// A container has to run an image of the definition, by its own name.
 func TestViolations(t *testing.T) {
 	t.Parallel()
-	good := digest.FromString("good")
-	p := read(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: n}\nstatus: {containerStatuses: [{image: x, imageID: 'x@"+good.String()+"'}, {image: y, imageID: 'y@"+digest.FromString("bad").String()+"'}, {image: z, imageID: ''}]}\n")
-	list := violations(p, []digest.Digest{good})
-	if len(list) != 1 || list[0].Image != "y" {
-		t.Errorf("%+v", list)
+	index, platform, other := digest.FromString("index"), digest.FromString("platform"), digest.FromString("other")
+	allowed := map[string][]digest.Digest{
+		"docker.io/library/web:1": {index, platform}, "registry.k8s.io/pause:3.10": {other},
+		"quay.io/team/app:2@" + other.String(): {other},
+	}
+	for _, one := range []struct{ image, id, want string }{
+		{"web:1", "docker.io/library/web@" + index.String(), ""},
+		{"docker.io/web:1", "docker.io/library/web@" + platform.String(), ""},
+		{"web@" + index.String(), "docker.io/library/web@" + platform.String(), ""},
+		{"quay.io/team/app:2", "quay.io/team/app@" + other.String(), ""},
+		{"web:1", "", ""},
+		{"web:1", "docker.io/library/web@" + other.String(), "it runs "},
+		{"web:1", other.String() + "0", "has this digest"},
+		{"web:2", "docker.io/library/web@" + index.String(), "of this name"},
+		{"web", "docker.io/library/web@" + index.String(), "of this name"},
+		{"web@" + other.String(), "docker.io/library/web@" + other.String(), "of this name"},
+		{"site.local/web:1", "", "of this name"},
+	} {
+		got := unlike(one.image, one.id, allowed)
+		if (got == "") != (one.want == "") || !strings.Contains(got, one.want) {
+			t.Errorf("%s as %s: %q, want %q", one.image, one.id, got, one.want)
+		}
+	}
+	p := read(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: n}\nspec: {initContainers: [{name: i, image: bad:1}], containers: [{name: c, image: 'web:1'}], ephemeralContainers: [{name: e, image: bad:2}]}\nstatus: {containerStatuses: [{name: c, imageID: 'web@"+other.String()+"'}]}\n")
+	var names []string
+	for _, v := range violations(p, allowed) {
+		names = append(names, v.Container)
+	}
+	if strings.Join(names, " ") != "i c e" {
+		t.Errorf("%v, want the containers of all three sorts", names)
 	}
 }

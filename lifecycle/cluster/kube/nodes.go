@@ -48,15 +48,11 @@ func nodeOf(o *unstructured.Unstructured) Node {
 // Nodes are all nodes, by name.
 func (c *Client) Nodes(ctx context.Context) (list []Node, err error) {
 	err = c.retried(ctx, "nodes", func(ctx context.Context) error {
-		found, err := c.objects.Resource(nodeResource).List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return err
-		}
 		list = list[:0]
-		for i := range found.Items {
-			list = append(list, nodeOf(&found.Items[i]))
-		}
-		return nil
+		return each(ctx, c.objects.Resource(nodeResource), metav1.ListOptions{}, func(o *unstructured.Unstructured) error {
+			list = append(list, nodeOf(o))
+			return nil
+		})
 	})
 	slices.SortFunc(list, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
 	return list, err

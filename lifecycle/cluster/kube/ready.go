@@ -29,33 +29,94 @@ func (c *Client) live(ctx context.Context, k key) (*unstructured.Unstructured, e
 	return o, err
 }
 
+// liveNow is live, tried until the server answers.
+func (c *Client) liveNow(ctx context.Context, k key) (o *unstructured.Unstructured, err error) {
+	err = c.retried(ctx, k.String(), func(ctx context.Context) error {
+		o, err = c.live(ctx, k)
+		return err
+	})
+	return o, err
+}
+
 // awaitReady waits until objects are as they are to be. What can never get ready by
 // itself is an error at once.
 func (c *Client) awaitReady(ctx context.Context, objects []*unstructured.Unstructured, opts ApplyOptions) error {
-	err := c.until(ctx, "its objects", func(ctx context.Context) (string, error) {
-		var missing []string
-		for _, o := range objects {
-			now, err := c.live(ctx, keyOf(o))
-			if err != nil {
-				return "", err
+	return c.await(ctx, objects, unready, opts)
+}
+
+// awaitDone waits until Jobs and Pods have done their work.
+func (c *Client) awaitDone(ctx context.Context, objects []*unstructured.Unstructured, opts ApplyOptions) error {
+	return c.await(ctx, objects, undone, opts)
+}
+
+// await waits until a judge finds nothing missing at any of the objects. Those that were
+// found ready are looked at again only when all were.
+func (c *Client) await(ctx context.Context, objects []*unstructured.Unstructured, judge func(*unstructured.Unstructured) (string, bool), opts ApplyOptions) error {
+	open, words := objects, map[key]string{}
+	return c.until(ctx, "its objects", func(ctx context.Context) (string, error) {
+		for {
+			var still []*unstructured.Unstructured
+			var missing []string
+			for _, o := range open {
+				why, err := c.missing(ctx, o, judge, words)
+				if err != nil {
+					return "", err
+				}
+				if why != "" {
+					missing, still = append(missing, nameOf(o)+": "+why), append(still, o)
+				}
 			}
-			why, failed := "it is not there", false
-			if now != nil {
-				why, failed = unready(now)
+			if len(missing) > 0 {
+				open = still
+				opts.tell("%d of %d objects are not ready: %s", len(missing), len(objects), joinLines(missing))
+				return joinLines(missing), nil
 			}
-			if failed {
-				return "", fmt.Errorf("%w: %s: %s", registry.ErrConflict, nameOf(o), why)
+			if len(open) == len(objects) {
+				return "", nil
 			}
-			if why != "" {
-				missing = append(missing, nameOf(o)+": "+why+c.podsSay(ctx, now))
-			}
+			open = objects
 		}
-		if len(missing) > 0 {
-			opts.tell("%d of %d objects are not ready: %s", len(missing), len(objects), joinLines(missing))
-		}
-		return joinLines(missing), nil
 	})
-	return err
+}
+
+// missing is what an object lacks. Words are what its pods have said last, since pods of
+// what has failed may be gone.
+func (c *Client) missing(ctx context.Context, o *unstructured.Unstructured, judge func(*unstructured.Unstructured) (string, bool), words map[key]string) (string, error) {
+	now, err := c.live(ctx, keyOf(o))
+	if err != nil {
+		return "", err
+	}
+	if now == nil && passesBy(o) {
+		return "", nil
+	}
+	if now == nil {
+		return "it is not there", nil
+	}
+	why, failed := judge(now)
+	if why == "" {
+		return "", nil
+	}
+	if said := c.podsSay(ctx, now); said != "" {
+		words[keyOf(o)] = said
+	}
+	why += words[keyOf(o)]
+	if failed {
+		return "", fmt.Errorf("%w: %s: %s", registry.ErrConflict, nameOf(o), why)
+	}
+	return why, nil
+}
+
+// passesBy reports whether an object is taken away by itself when it has done its work.
+func passesBy(o *unstructured.Unstructured) bool {
+	return o.GetKind() == "Job" && at(o.Object, "spec", "ttlSecondsAfterFinished") != nil
+}
+
+// undone is unready for what is to end.
+func undone(o *unstructured.Unstructured) (why string, failed bool) {
+	if why, failed = unready(o); why == "" && o.GetKind() == "Pod" && textAt(o.Object, "status", "phase") != "Succeeded" {
+		return "it is not done", false
+	}
+	return why, failed
 }
 
 // unready is why an object is not ready, "" when it is; failed when it will not get so.
@@ -167,46 +228,4 @@ func pod(f fields) (string, bool) {
 		return "it failed: " + textAt(f, "status", "message"), true
 	}
 	return wanted(f, "Ready"), false
-}
-
-// podsSay is why the pods of a workload do not run, as far as one can tell.
-func (c *Client) podsSay(ctx context.Context, o *unstructured.Unstructured) string {
-	if o == nil {
-		return ""
-	}
-	labels := textsAt(o.Object, "spec", "selector", "matchLabels")
-	if len(labels) == 0 {
-		return ""
-	}
-	list, err := c.objects.Resource(podResource).Namespace(o.GetNamespace()).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: labels})})
-	if err != nil {
-		return ""
-	}
-	for i := range list.Items {
-		if why := waiting(&list.Items[i]); why != "" {
-			return ": pod " + list.Items[i].GetName() + ": " + why
-		}
-	}
-	return ""
-}
-
-// waiting is what a pod's containers wait for.
-func waiting(p *unstructured.Unstructured) string {
-	for _, kind := range []string{"initContainerStatuses", "containerStatuses"} {
-		for _, s := range listAt(p.Object, "status", kind) {
-			reason := textAt(s, "state", "waiting", "reason")
-			if reason == "" || reason == "ContainerCreating" || reason == "PodInitializing" {
-				continue
-			}
-			why := strings.TrimSpace(reason + " " + textAt(s, "state", "waiting", "message"))
-			if code := at(s, "lastState", "terminated", "exitCode"); code != nil {
-				why += fmt.Sprintf(" (it ended with exit code %v)", code)
-			}
-			return textAt(s, "name") + ": " + why
-		}
-	}
-	if status, why := condition(p.Object, "PodScheduled"); status == "False" {
-		return "it has no host: " + why
-	}
-	return ""
 }

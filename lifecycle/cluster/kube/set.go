@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"cmp"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strconv"
@@ -52,12 +54,16 @@ type hook struct {
 // set is the objects of a layer, in the order in which they are applied.
 type set struct {
 	objects []*unstructured.Unstructured
-	hooks   []hook // by weight, then kind and name
+	hooks   []hook // by weight, then name and kind
 }
 
-func (s *set) keys() (list []key) {
+// entries are all that a layer may have; which ones there are is not known yet.
+func (s *set) entries() (list []entry) {
 	for _, o := range s.objects {
-		list = append(list, keyOf(o))
+		list = append(list, entry{key: keyOf(o)})
+	}
+	for _, h := range s.hooks {
+		list = append(list, entry{key: keyOf(h.Unstructured), Hook: true})
 	}
 	return list
 }
@@ -83,7 +89,7 @@ func (c *Client) read(l Layer) (*set, error) {
 		if a.weight != b.weight {
 			return a.weight - b.weight
 		}
-		return strings.Compare(a.GetKind()+" "+a.GetName(), b.GetKind()+" "+b.GetName())
+		return cmp.Or(strings.Compare(a.GetName(), b.GetName()), rank(a.GetKind())-rank(b.GetKind()))
 	})
 	return s, nil
 }
@@ -99,6 +105,9 @@ func (c *Client) add(s *set, l Layer, u Unit, from object.Object) error {
 		o.SetNamespace(u.Namespace)
 	}
 	delete(o.Object, "status")
+	if o.GetAPIVersion() == "v1" && o.GetKind() == "Secret" {
+		encodeData(o)
+	}
 	o.SetLabels(with(o.GetLabels(), labelLayer, l.Name))
 	o.SetAnnotations(with(o.GetAnnotations(), noteDefinition, l.Definition))
 	events := u.Hooks[from.File+"#"+strconv.Itoa(from.Document)]
@@ -114,8 +123,33 @@ func (c *Client) add(s *set, l Layer, u Unit, from object.Object) error {
 			h.policy = append(h.policy, p)
 		}
 	}
+	if len(h.policy) == 0 {
+		h.policy = []string{beforeCreation}
+	}
 	s.hooks = append(s.hooks, h)
 	return nil
+}
+
+// encodeData makes data of a Secret's texts, as the server does. It keeps no texts, and so
+// would keep one that a later version does not have.
+func encodeData(o *unstructured.Unstructured) {
+	texts, ok := o.Object["stringData"].(fields)
+	if !ok {
+		return
+	}
+	data, _ := o.Object["data"].(fields)
+	if data == nil {
+		data = fields{}
+	}
+	for name, text := range texts {
+		s, ok := text.(string)
+		if !ok {
+			return // the server says what is wrong
+		}
+		data[name] = base64.StdEncoding.EncodeToString([]byte(s))
+	}
+	o.Object["data"] = data
+	delete(o.Object, "stringData")
 }
 
 func with(m map[string]string, name, value string) map[string]string {

@@ -19,7 +19,7 @@ func (c *Client) AllowJoin(ctx context.Context, token string, valid time.Duratio
 	if !ok || len(id) != 6 || len(secret) != 16 {
 		return fmt.Errorf("%w: it is no token to join with", registry.ErrInvalid)
 	}
-	return c.put(ctx, &unstructured.Unstructured{Object: fields{
+	_, err := c.put(ctx, &unstructured.Unstructured{Object: fields{
 		"apiVersion": "v1", "kind": "Secret", "type": "bootstrap.kubernetes.io/token",
 		"metadata": fields{"name": "bootstrap-token-" + id, "namespace": systemNamespace},
 		"stringData": fields{
@@ -27,4 +27,5 @@ func (c *Client) AllowJoin(ctx context.Context, token string, valid time.Duratio
 			"usage-bootstrap-authentication": "true", "usage-bootstrap-signing": "true", "auth-extra-groups": "system:bootstrappers:kubeadm:default-node-token",
 		},
 	}})
+	return err
 }

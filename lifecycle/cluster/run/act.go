@@ -243,7 +243,7 @@ func (r *runner) kube(ctx context.Context, s *cluster.Step, act *cluster.KubeAct
 	case cluster.CheckHealth:
 		return r.health(ctx, client)
 	case cluster.VerifyPods:
-		return r.verify(ctx, client, act.Definition)
+		return r.verify(ctx, client, act.Definition, tell)
 	case cluster.ApplyLayer, cluster.RemoveLayer:
 		return r.layer(ctx, client, act, tell)
 	}
@@ -251,16 +251,23 @@ func (r *runner) kube(ctx context.Context, s *cluster.Step, act *cluster.KubeAct
 }
 
 func (r *runner) layer(ctx context.Context, client *kube.Client, act *cluster.KubeAct, tell func(string)) error {
+	opts := kube.ApplyOptions{Limit: act.Limit, Progress: tell}
 	if act.Do == cluster.RemoveLayer {
-		return client.RemoveLayer(ctx, act.Layer)
+		applied, err := client.RemoveLayer(ctx, act.Layer, opts)
+		tellLeft(applied, tell)
+		return err
 	}
 	l, err := r.Site.Layer(ctx, act.Definition, act.Layer)
 	if err != nil {
 		return err
 	}
-	applied, err := client.Apply(ctx, *l, kube.ApplyOptions{Limit: act.Limit, Progress: tell})
+	applied, err := client.Apply(ctx, *l, opts)
+	tellLeft(applied, tell)
+	return err
+}
+
+func tellLeft(applied *kube.Applied, tell func(string)) {
 	if applied != nil && len(applied.Left) > 0 {
 		tell("left in place: " + strings.Join(applied.Left, ", "))
 	}
-	return err
 }

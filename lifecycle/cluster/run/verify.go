@@ -12,21 +12,32 @@ import (
 // told is how many of many things an error names.
 const told = 10
 
-// verify proves that pods run what the definition names, and nothing else.
-func (r *runner) verify(ctx context.Context, client *kube.Client, definition string) error {
+// verify proves that pods run what the definition names, and nothing else. What runs in
+// namespaces that are none of its is told.
+func (r *runner) verify(ctx context.Context, client *kube.Client, definition string, tell func(string)) error {
 	allowed, err := r.Site.Allowed(ctx, definition)
 	if err != nil {
 		return err
 	}
 	violations, err := client.VerifyPods(ctx, allowed)
-	if err != nil || len(violations) == 0 {
+	if err != nil {
 		return err
 	}
-	texts := make([]string, 0, len(violations))
+	var outside, texts []string
 	for _, v := range violations {
-		texts = append(texts, v.String())
+		if v.Outside {
+			outside = append(outside, v.String())
+		} else {
+			texts = append(texts, v.String())
+		}
 	}
-	return fmt.Errorf("%w: %d containers run images that definition %s does not name: %s", registry.ErrDigest, len(violations), definition, first(texts))
+	if len(outside) > 0 {
+		tell("also runs, outside the definition: " + first(outside))
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %d containers run images that definition %s does not name: %s", registry.ErrDigest, len(texts), definition, first(texts))
 }
 
 // health proves that nodes, control plane and layers are as they should be.
