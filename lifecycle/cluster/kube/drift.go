@@ -191,10 +191,7 @@ func nodeDrift(nodes []Node, want Wanted) (list []NodeDrift) {
 	seen := map[string]bool{}
 	for _, n := range nodes {
 		seen[n.Name] = true
-		d := NodeDrift{Node: n.Name, Extra: want.Nodes != nil && !slices.Contains(want.Nodes, n.Name), Cordoned: n.Cordoned}
-		if n.Cordoned {
-			d.CordonedBy = n.CordonedBy
-		}
+		d := NodeDrift{Node: n.Name, Extra: want.Nodes != nil && !slices.Contains(want.Nodes, n.Name), Cordoned: n.Cordoned, CordonedBy: n.CordonedBy}
 		if want.Version != "" && n.Version != want.Version {
 			d.Version, d.Want = n.Version, want.Version
 		}

@@ -36,7 +36,10 @@ type Node struct {
 
 func nodeOf(o *unstructured.Unstructured) Node {
 	n := Node{Name: o.GetName(), Version: strings.TrimPrefix(textAt(o.Object, "status", "nodeInfo", "kubeletVersion"), "v"),
-		Cordoned: truthAt(o.Object, "spec", "unschedulable"), CordonedBy: o.GetAnnotations()[noteCordoned]}
+		Cordoned: truthAt(o.Object, "spec", "unschedulable")}
+	if n.Cordoned {
+		n.CordonedBy = cordonedBy(o)
+	}
 	_, n.ControlPlane = o.GetLabels()["node-role.kubernetes.io/control-plane"]
 	status, why := condition(o.Object, "Ready")
 	if n.Ready = status == "True"; !n.Ready {
@@ -144,48 +147,66 @@ func setTaints(o *unstructured.Unstructured, taints []cluster.Taint) {
 	_ = unstructured.SetNestedSlice(o.Object, list, "spec", "taints") // it is made of maps and texts
 }
 
-// patchNode changes fields of a node.
-func (c *Client) patchNode(ctx context.Context, name string, patch fields) error {
-	content, err := json.Marshal(patch)
-	if err != nil {
-		return err
-	}
+// changeNode changes a node, unless somebody else changes it meanwhile: then it is looked at
+// again. No patch is none that is needed.
+func (c *Client) changeNode(ctx context.Context, name string, patch func(o *unstructured.Unstructured, n Node) fields) error {
 	return c.retried(ctx, "node "+name, func(ctx context.Context) error {
-		_, err := c.objects.Resource(nodeResource).Patch(ctx, name, types.MergePatchType, content, metav1.PatchOptions{FieldManager: c.opts.Owner})
-		return err
-	})
-}
-
-// nodeNow is a node as it is now.
-func (c *Client) nodeNow(ctx context.Context, name string) (n Node, err error) {
-	err = c.retried(ctx, "node "+name, func(ctx context.Context) error {
 		o, err := c.node(ctx, name)
-		if err == nil {
-			n = nodeOf(o)
+		if err != nil {
+			return err
 		}
+		change := patch(o, nodeOf(o))
+		if change == nil {
+			return nil
+		}
+		if err := unstructured.SetNestedField(change, o.GetResourceVersion(), "metadata", "resourceVersion"); err != nil {
+			return err
+		}
+		content, err := json.Marshal(change)
+		if err != nil {
+			return err
+		}
+		_, err = c.objects.Resource(nodeResource).Patch(ctx, name, types.MergePatchType, content, metav1.PatchOptions{FieldManager: c.opts.Owner})
 		return err
 	})
-	return n, err
 }
 
 // cordon keeps new pods away from a node, and notes that it was done here, unless it was
 // done before by somebody else, which stays theirs.
 func (c *Client) cordon(ctx context.Context, name string) error {
-	n, err := c.nodeNow(ctx, name)
-	if err != nil || n.Cordoned {
-		return err
-	}
-	return c.patchNode(ctx, name, fields{"metadata": fields{"annotations": fields{noteCordoned: c.opts.Owner}}, "spec": fields{"unschedulable": true}})
+	return c.changeNode(ctx, name, func(_ *unstructured.Unstructured, n Node) fields {
+		if n.Cordoned {
+			return nil
+		}
+		return fields{"metadata": fields{"annotations": fields{noteCordoned: c.opts.Owner}}, "spec": fields{"unschedulable": true}}
+	})
 }
 
 // Uncordon lets pods back to a node that Drain kept them from. One that somebody else
-// cordoned stays so.
+// cordoned stays so, also when it was let back and cordoned again meanwhile.
 func (c *Client) Uncordon(ctx context.Context, name string) error {
-	n, err := c.nodeNow(ctx, name)
-	if err != nil || n.CordonedBy != c.opts.Owner {
-		return err
+	return c.changeNode(ctx, name, func(o *unstructured.Unstructured, n Node) fields {
+		if o.GetAnnotations()[noteCordoned] != c.opts.Owner {
+			return nil
+		}
+		change := fields{"metadata": fields{"annotations": fields{noteCordoned: nil}}}
+		if n.CordonedBy == c.opts.Owner {
+			change["spec"] = fields{"unschedulable": nil}
+		}
+		return change
+	})
+}
+
+// cordonedBy is who keeps pods away from a node: who has set the field, as the server
+// knows, else who has noted it.
+func cordonedBy(o *unstructured.Unstructured) string {
+	for _, m := range o.GetManagedFields() {
+		var owned fields
+		if m.FieldsV1 != nil && json.Unmarshal(m.FieldsV1.Raw, &owned) == nil && at(owned, "f:spec", "f:unschedulable") != nil {
+			return m.Manager
+		}
 	}
-	return c.patchNode(ctx, name, fields{"metadata": fields{"annotations": fields{noteCordoned: nil}}, "spec": fields{"unschedulable": nil}})
+	return o.GetAnnotations()[noteCordoned]
 }
 
 // RemoveNode takes a node out of the cluster's list; one that is not there is done.
