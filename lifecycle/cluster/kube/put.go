@@ -26,7 +26,10 @@ type written struct {
 }
 
 // claim is a field that somebody else has set to another value.
-type claim struct{ field, manager string }
+type claim struct {
+	field, manager string
+	scaled         bool // by an autoscaler
+}
 
 // put applies one object by the server's own rules. Fields that the object does not have
 // stay as others set them; those that it has are set, whoever set them before. A Job
@@ -89,15 +92,34 @@ func (c *Client) apply(ctx context.Context, o *unstructured.Unstructured, dry bo
 		options.DryRun = []string{metav1.DryRunAll}
 	}
 	w.now, err = in.Patch(ctx, o.GetName(), types.ApplyPatchType, content, options)
-	if w.taken = claims(err); len(w.taken) > 0 {
-		force := true
-		options.Force = &force
-		w.now, err = in.Patch(ctx, o.GetName(), types.ApplyPatchType, content, options)
+	w.taken = claims(err)
+	if len(w.taken) == 0 {
+		return w, err
 	}
+	if i := slices.IndexFunc(w.taken, func(c claim) bool { return c.scaled }); i >= 0 {
+		w.taken = slices.Delete(w.taken, i, i+1)
+		if content, err = withoutReplicas(o); err != nil {
+			return w, err
+		}
+	}
+	force := true
+	options.Force = &force
+	w.now, err = in.Patch(ctx, o.GetName(), types.ApplyPatchType, content, options)
 	return w, err
 }
 
+// withoutReplicas is what is applied of a workload that an autoscaler has scaled: it knows
+// better how many are needed.
+func withoutReplicas(o *unstructured.Unstructured) ([]byte, error) {
+	o = o.DeepCopy()
+	unstructured.RemoveNestedField(o.Object, "spec", "replicas")
+	return json.Marshal(o.Object)
+}
+
 var managerIn = regexp.MustCompile(`^conflict with "([^"]+)"`)
+
+// autoscaler is how the server names Kubernetes' own, when it has scaled something.
+const autoscaler = `conflict with "kube-controller-manager" with subresource "scale"`
 
 // claims are the fields because of which an object was not applied.
 func claims(err error) (list []claim) {
@@ -107,7 +129,9 @@ func claims(err error) (list []claim) {
 			if found := managerIn.FindStringSubmatch(manager); found != nil {
 				manager = found[1]
 			}
-			list = append(list, claim{field: strings.TrimPrefix(cause.Field, "."), manager: manager})
+			c := claim{field: strings.TrimPrefix(cause.Field, "."), manager: manager}
+			c.scaled = c.field == "spec.replicas" && strings.HasPrefix(cause.Message, autoscaler)
+			list = append(list, c)
 		}
 	}
 	return list
