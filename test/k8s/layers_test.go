@@ -33,13 +33,13 @@ func testPrune(t *testing.T, o *objects) {
 	const ns = "prune"
 	stays := configMap("stays", "1")
 	o.apply(t, layerOf(ns, "1", stays,
-		configMap("settings", "1"), configMap("theirs", "1"), configMap("moved", "1"),
+		configMap("prune-settings", "1"), configMap("theirs", "1"), configMap("moved", "1"),
 		doc("v1", "Secret", "kept", "annotations: {helm.sh/resource-policy: keep}", "stringData: {a: b}"),
 		doc("v1", "PersistentVolumeClaim", "data", "", "spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}"),
-		doc("v1", "Namespace", "prune-empty", "", ""), doc("v1", "Namespace", "prune-used", "", ""), configMap("prune-empty/inside", "1"),
-		definitionOf("gadgets", "Gadget", "Namespaced"), thing("Gadget", "one", ""),
+		doc("v1", "Namespace", "prune-empty", "", ""), doc("v1", "Namespace", "prune-used", "", ""), configMap("prune-empty/prune-inside", "1"),
+		definitionOf("gadgets", "Gadget", "Namespaced"), thing("Gadget", "prune-one", ""),
 		definitionOf("widgets", "Widget", "Cluster"),
-		workload("Deployment", "web", "", "", ""),
+		workload("Deployment", "prune-web", "", "", ""),
 	))
 	theirs := o.get(t, configMaps, ns, "theirs")
 	o.delete(t, configMaps, ns, "theirs")
@@ -52,8 +52,8 @@ func testPrune(t *testing.T, o *objects) {
 	r := o.record(t, "", webKind, configMaps, spaceKind, typeKind, custom("gadgets"))
 	applied := o.apply(t, layerOf(ns, "2", stays))
 	eventually(t, limit, "the order in which objects go", func() (bool, string) {
-		got := only(r.take(), "Deployment/web Gadget/one CustomResourceDefinition/gadgets.test.landfall.dev ConfigMap/settings ConfigMap/inside Namespace/prune-empty")
-		return got == "-Gadget/one -Deployment/web -CustomResourceDefinition/gadgets.test.landfall.dev -ConfigMap/inside -ConfigMap/settings -Namespace/prune-empty", got
+		got := only(r.take(), "Deployment/prune-web Gadget/prune-one CustomResourceDefinition/gadgets.test.landfall.dev ConfigMap/prune-settings ConfigMap/prune-inside Namespace/prune-empty")
+		return got == "-Gadget/prune-one -Deployment/prune-web -CustomResourceDefinition/gadgets.test.landfall.dev -ConfigMap/prune-inside -ConfigMap/prune-settings -Namespace/prune-empty", got
 	})
 	left := strings.Join(applied.Left, "\n")
 	for _, want := range []string{
@@ -151,9 +151,9 @@ func testFixed(t *testing.T, o *objects) {
 	web := workload("Deployment", "web", "", "", "")
 	o.apply(t, layerOf(ns, "1", service("10.96.7.1"), set("1Gi", "replicas: 0,"), web))
 	for _, one := range []struct{ change, object, field string }{
-		{service("10.96.7.2"), "Service fixed/web", "spec.clusterIPs"},
+		{service("10.96.7.2"), "Service fixed/web", "spec.clusterIPs[0]"},
 		{set("2Gi", "replicas: 0,"), "StatefulSet fixed/db", "spec.volumeClaimTemplates"},
-		{strings.ReplaceAll(web, "app: web", "app: other"), "Deployment fixed/web", "spec.selector"},
+		{strings.ReplaceAll(web, "app: web", "app: other"), "Deployment fixed/web", "spec.selector.matchLabels"},
 	} {
 		_, err := o.client.Apply(t.Context(), layerOf(ns, "2", service("10.96.7.1"), set("1Gi", "replicas: 0,"), web, one.change), kube.ApplyOptions{Limit: limit})
 		refused(t, err, registry.ErrInvalid, one.object, one.field+" cannot be changed")
@@ -163,6 +163,8 @@ func testFixed(t *testing.T, o *objects) {
 	if err != nil && strings.Contains(err.Error(), "cannot be changed") {
 		t.Errorf("%v: it could be, it is only wrong", err)
 	}
+	_, err = o.client.Apply(t.Context(), layerOf(ns, "2", doc("v1", "ConfigMap", "number", "", "data: {a: 1}")), kube.ApplyOptions{Limit: limit})
+	refused(t, err, registry.ErrInvalid, "ConfigMap fixed/number", ".data.a: expected string")
 	o.apply(t, layerOf(ns, "3", service("10.96.7.1"), set("1Gi", "replicas: 0, minReadySeconds: 1,"), web)) // what may be changed, is
 }
 

@@ -63,7 +63,8 @@ func TestObjects(t *testing.T) {
 	if err := o.player.NewNode(t.Context(), "plane-1", second, ""); err != nil {
 		t.Fatal(err)
 	}
-	t.Run("group", func(t *testing.T) { // the plane stops when all of these have ended
+	t.Run("Health", func(t *testing.T) { testHealth(t, o) }) // first: it is about all of the cluster
+	t.Run("group", func(t *testing.T) {                      // the plane stops when all of these have ended
 		for name, test := range map[string]func(*testing.T, *objects){
 			"Hooks": testHooks, "HookFails": testHookFails, "HookResumes": testHookResumes,
 			"Prune": testPrune, "PruneWaits": testPruneWaits, "Jobs": testJobs, "Fixed": testFixed, "Kinds": testKinds, "Conflicts": testConflicts,
@@ -75,7 +76,6 @@ func TestObjects(t *testing.T) {
 			})
 		}
 	})
-	t.Run("Health", func(t *testing.T) { testHealth(t, o) }) // is about all of the cluster
 }
 
 // Resources that tests look at.
@@ -119,7 +119,9 @@ func doc(version, kind, name, meta, rest string) string {
 	return fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata: {name: %s, %s}\n%s\n", version, kind, name, meta, rest)
 }
 
-func configMap(name, value string) string { return doc("v1", "ConfigMap", name, "", "data: {a: "+value+"}") }
+func configMap(name, value string) string {
+	return doc("v1", "ConfigMap", name, "", "data: {a: '"+value+"'}")
+}
 
 // job is a Job whose pods end as the player is told by annotations, "a: b, c: d".
 func job(name, annotations, pods string) string {

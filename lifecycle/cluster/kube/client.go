@@ -162,7 +162,7 @@ func (c *Client) until(ctx context.Context, what string, look func(ctx context.C
 		case err != nil:
 			missing = err.Error()
 		}
-		if ctx.Err() == nil || last == "" { // not that the context has ended
+		if last == "" || ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) && (err == nil || !strings.Contains(err.Error(), "rate limiter")) { // not that the time is over
 			last = missing
 		}
 		select {

@@ -50,6 +50,8 @@ func (c *Client) put(ctx context.Context, o *unstructured.Unstructured) (w writt
 			return c.unknownKind(o, &unknown)
 		case apierrors.IsForbidden(err) && o.GetKind() == "Pod" && strings.Contains(err.Error(), "serviceaccount"):
 			return err.Error(), nil // a new namespace has none for a moment
+		case err != nil && strings.Contains(err.Error(), wrongType): // an internal error to the server
+			return "", fmt.Errorf("%w: %w", registry.ErrInvalid, err)
 		case !apierrors.IsInvalid(err):
 			return "", err
 		case o.GetKind() == "Job" && replaced == "" && fixed(err):
@@ -60,6 +62,10 @@ func (c *Client) put(ctx context.Context, o *unstructured.Unstructured) (w writt
 	})
 	return w, err
 }
+
+// wrongType begins what the server says of a field that has a value of another type, or
+// that the kind does not have.
+const wrongType = "failed to create typed patch object"
 
 // unknownKind waits for a kind that the server does not know, for a while.
 func (c *Client) unknownKind(o *unstructured.Unstructured, since *time.Time) (string, error) {

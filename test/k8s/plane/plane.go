@@ -40,11 +40,11 @@ type Plane struct {
 	keys     *pki.Keys
 	dir      string
 	endpoint string // of the API server
-	running  []program
+	running  []process
 }
 
-// program is one that was started; ended is closed when it has ended.
-type program struct {
+// process is a program that was started; ended is closed when it has ended.
+type process struct {
 	*exec.Cmd
 	ended chan struct{}
 }
@@ -170,7 +170,7 @@ func (p *Plane) run(program string, args ...string) error {
 	if err := c.Start(); err != nil {
 		return err
 	}
-	one := program{c, make(chan struct{})}
+	one := process{c, make(chan struct{})}
 	go func() {
 		_ = c.Wait() // Stop kills it
 		close(one.ended)

@@ -81,6 +81,10 @@ func (p *Player) NewNode(ctx context.Context, name, version, on string) error {
 	if _, err := p.api.Resource(nodes).Create(ctx, o, metav1.CreateOptions{}); err != nil {
 		return err
 	}
+	// It was tainted as one that is not ready, which a controller would take back.
+	if _, err := p.api.Resource(nodes).Patch(ctx, name, types.MergePatchType, []byte(`{"spec":{"taints":null}}`), metav1.PatchOptions{}); err != nil {
+		return err
+	}
 	_, port, _ := strings.Cut(p.server.Listener.Addr().String(), ":")
 	number, err := strconv.ParseInt(port, 10, 64)
 	if err != nil {
