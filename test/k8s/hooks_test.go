@@ -3,10 +3,12 @@ package k8s
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/landfall-dev/landfall/lifecycle/cluster/kube"
 	"github.com/landfall-dev/landfall/registry"
@@ -106,5 +108,25 @@ func testHookResumes(t *testing.T, o *objects) {
 	o.apply(t, layerOf(ns, "2", configMap("settings", "2"), job("migrate", hookNotes("pre-upgrade", "0", ""), ends)))
 	if now := o.get(t, jobKind, ns, "migrate"); now == nil || now.GetUID() == uid {
 		t.Errorf("an upgrade's hook was not made (%s)", time.Since(before))
+	}
+}
+
+// A Pod as a hook is awaited until it has ended, also in a namespace that is new; with
+// anything else it is enough that it is there.
+func testHookPod(t *testing.T, o *objects) {
+	const ns = "hook-pod"
+	pod := func(annotations string) string {
+		return doc("v1", "Pod", "check", "annotations: {"+hookNotes("pre-install,pre-upgrade", "0", "")+", "+annotations+"}", "spec: {restartPolicy: Never, containers: [{name: main, image: 'work:1'}]}")
+	}
+	never := strings.Replace(workload("Deployment", "never", "", "annotations: {plane/hold: begin}", ""), "{name: never, }", "{name: never, annotations: {"+hookNotes("pre-install", "-1", "")+"}}", 1)
+	o.apply(t, layerOf(ns, "1", configMap("settings", "1"), pod(ends), never))
+	phase, _, _ := unstructured.NestedString(o.get(t, podKind, ns, "check").Object, "status", "phase")
+	if phase != "Succeeded" || o.get(t, configMaps, ns, "settings") == nil || o.get(t, webKind, ns, "never") == nil {
+		t.Errorf("the hook is %s", phase)
+	}
+	_, err := o.client.Apply(t.Context(), layerOf(ns, "2", configMap("settings", "2"), pod(fails+", plane/says: no network")), kube.ApplyOptions{Limit: limit})
+	refused(t, err, registry.ErrConflict, "pre-upgrade hook", "Pod hook-pod/check", "no network")
+	if _, err := o.client.RemoveLayer(t.Context(), ns, kube.ApplyOptions{Limit: limit}); err != nil || o.get(t, webKind, ns, "never") != nil || o.get(t, podKind, ns, "check") != nil {
+		t.Errorf("hooks are there without their layer: %v", err)
 	}
 }

@@ -242,3 +242,42 @@ func testConflicts(t *testing.T, o *objects) {
 		t.Errorf("%d replicas, the definition has 1", n)
 	}
 }
+
+// What a version that was never ready has made goes with it.
+func testInterrupted(t *testing.T, o *objects) {
+	const ns = "interrupted"
+	stays := configMap("stays", "1")
+	o.apply(t, layerOf(ns, "1", stays, configMap("old", "1")))
+	_, err := o.client.Apply(t.Context(), layerOf(ns, "2", stays, configMap("new", "1"), workload("Deployment", "never", "", "annotations: {plane/hold: begin}", "")), kube.ApplyOptions{Limit: 3 * time.Second})
+	refused(t, err, registry.ErrConflict, "layer interrupted did not get ready within 3s", "Deployment interrupted/never: 0 of 1 replicas are available")
+	if o.get(t, configMaps, ns, "old") == nil || o.get(t, configMaps, ns, "new") == nil {
+		t.Error("something was taken away before the layer was ready, or not made")
+	}
+	applied := o.apply(t, layerOf(ns, "1", stays, configMap("old", "1"))) // the way back
+	if got := strings.Join(applied.Pruned, ", "); got != "Deployment interrupted/never, ConfigMap interrupted/new" {
+		t.Errorf("pruned %s", got)
+	}
+}
+
+// A namespace that is being deleted is waited for, and made again.
+func testNamespaceEnds(t *testing.T, o *objects) {
+	const ns = "ending"
+	o.create(t, spaceKind, doc("v1", "Namespace", ns, "", ""))
+	o.create(t, configMaps, doc("v1", "ConfigMap", ns+"/holds", "finalizers: [test.landfall.dev/people]", ""))
+	uid := o.get(t, spaceKind, "", ns).GetUID()
+	o.delete(t, spaceKind, "", ns)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := o.client.Apply(within(t, limit), layerOf(ns, "1", configMap("settings", "1")), kube.ApplyOptions{})
+		ended <- err
+	}()
+	_, err := o.client.Apply(t.Context(), layerOf(ns, "1", configMap("settings", "1")), kube.ApplyOptions{Limit: time.Second})
+	refused(t, err, registry.ErrConflict, "Namespace ending", "the one before it ends")
+	o.patch(t, configMaps, ns, "holds", "people", map[string]any{"metadata": map[string]any{"finalizers": nil}})
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if o.get(t, spaceKind, "", ns).GetUID() == uid || o.get(t, configMaps, ns, "settings") == nil {
+		t.Error("the layer is in the namespace that was deleted")
+	}
+}

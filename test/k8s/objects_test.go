@@ -66,8 +66,8 @@ func TestObjects(t *testing.T) {
 	t.Run("Health", func(t *testing.T) { testHealth(t, o) }) // first: it is about all of the cluster
 	t.Run("group", func(t *testing.T) {                      // the plane stops when all of these have ended
 		for name, test := range map[string]func(*testing.T, *objects){
-			"Hooks": testHooks, "HookFails": testHookFails, "HookResumes": testHookResumes,
-			"Prune": testPrune, "PruneWaits": testPruneWaits, "Jobs": testJobs, "Fixed": testFixed, "Kinds": testKinds, "Conflicts": testConflicts,
+			"Hooks": testHooks, "HookFails": testHookFails, "HookResumes": testHookResumes, "HookPod": testHookPod,
+			"Prune": testPrune, "PruneWaits": testPruneWaits, "Interrupted": testInterrupted, "NamespaceEnds": testNamespaceEnds, "Jobs": testJobs, "Fixed": testFixed, "Kinds": testKinds, "Conflicts": testConflicts,
 			"Drain": testDrain, "DrainBudget": testDrainBudget, "DrainRefuses": testDrainRefuses, "Cordon": testCordon, "Verify": testVerify, "Drift": testDrift,
 		} {
 			t.Run(name, func(t *testing.T) {

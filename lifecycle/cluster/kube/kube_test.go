@@ -7,6 +7,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/landfall-dev/landfall/lifecycle/cluster"
 	"github.com/landfall-dev/landfall/lifecycle/object"
@@ -175,5 +176,57 @@ func TestViolations(t *testing.T) {
 	}
 	if strings.Join(names, " ") != "i c e" {
 		t.Errorf("%v, want the containers of all three sorts", names)
+	}
+}
+
+// An object is a layer's when it says so, was applied from here, and is the one that was
+// noted.
+func TestForeign(t *testing.T) {
+	t.Parallel()
+	c := &Client{opts: Options{Owner: "landfall"}}
+	const ours, theirs = "managedFields: [{manager: landfall, operation: Apply}]", "managedFields: [{manager: landfall, operation: Update}, {manager: kubectl, operation: Apply}]"
+	for _, one := range []struct{ meta, uid, want string }{
+		{"uid: u, labels: {landfall.dev/layer: shop}, " + ours, "u", ""},
+		{"uid: u, labels: {landfall.dev/layer: shop}, " + ours, "", ""}, // it was not noted which one was made
+		{"uid: v, labels: {landfall.dev/layer: shop}, " + ours, "u", "made it again"},
+		{"uid: u, labels: {landfall.dev/layer: other}, " + ours, "u", "belongs to layer other"},
+		{"uid: u, " + ours, "u", "does not say"},
+		{"uid: u, labels: {landfall.dev/layer: shop}, " + theirs, "u", "not applied from here"},
+	} {
+		o := read(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, "+one.meta+"}\n")
+		if got := c.foreign(o, "shop", types.UID(one.uid)); (got == "") != (one.want == "") || !strings.Contains(got, one.want) {
+			t.Errorf("%s: %q, want %q", one.meta, got, one.want)
+		}
+	}
+}
+
+// The texts of a Secret become data, so that one that is not wanted any more goes.
+func TestSecretTexts(t *testing.T) {
+	t.Parallel()
+	s, err := (&Client{}).read(layerOf("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {a: MQ==, b: MQ==}\nstringData: {b: two}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data := textsAt(s.objects[0].Object, "data"); s.objects[0].Object["stringData"] != nil || data["a"] != "MQ==" || data["b"] != "dHdv" {
+		t.Errorf("%v", s.objects[0].Object)
+	}
+}
+
+// A hook is the same one when it is made of the same content for the same event.
+func TestMark(t *testing.T) {
+	t.Parallel()
+	sum := func(content, event string) string {
+		o := read(t, content)
+		if err := mark(o, event); err != nil {
+			t.Fatal(err)
+		}
+		if err := mark(o, event); err != nil { // it may be made at more than one event
+			t.Fatal(err)
+		}
+		return o.GetAnnotations()[noteContent]
+	}
+	const content = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\n"
+	if sum(content, "pre-install") != sum(content, "pre-install") || sum(content, "pre-install") == sum(content, "post-install") || sum(content, "pre-install") == sum(content+"spec: {}\n", "pre-install") {
+		t.Error("hooks are not told apart, or always are")
 	}
 }

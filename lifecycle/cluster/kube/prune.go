@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
 )
 
 // notePolicy says of an object, with "keep", that it stays when its layer goes.
@@ -191,8 +192,11 @@ func (p *pruning) ofKind(ctx context.Context, definition *unstructured.Unstructu
 // puts there, nor what ends with its owner, nor what ends already.
 func (p *pruning) inNamespace(ctx context.Context, name string) (found string, err error) {
 	lists, err := p.found.ServerPreferredNamespacedResources()
+	if discovery.IsGroupDiscoveryFailedError(err) {
+		return "what is in it cannot be told: " + err.Error(), nil
+	}
 	if err != nil {
-		return "", fmt.Errorf("whether there is something in it cannot be told: %w", err)
+		return "", err
 	}
 	for _, l := range lists {
 		version, err := schema.ParseGroupVersion(l.GroupVersion)
