@@ -89,7 +89,6 @@ var (
 	spaceKind  = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 	jobKind    = schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}
 	webKind    = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
-	setKind    = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "statefulsets"}
 	typeKind   = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
 )
 

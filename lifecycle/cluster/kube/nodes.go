@@ -202,7 +202,7 @@ func (c *Client) Uncordon(ctx context.Context, name string) error {
 func cordonedBy(o *unstructured.Unstructured) string {
 	for _, m := range o.GetManagedFields() {
 		var owned fields
-		if m.FieldsV1 != nil && json.Unmarshal(m.FieldsV1.Raw, &owned) == nil && at(owned, "f:spec", "f:unschedulable") != nil {
+		if m.FieldsV1 != nil && json.Unmarshal(m.FieldsV1.GetRawBytes(), &owned) == nil && at(owned, "f:spec", "f:unschedulable") != nil {
 			return m.Manager
 		}
 	}
