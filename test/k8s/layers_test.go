@@ -98,8 +98,8 @@ func only(events, objects string) string {
 func testPruneWaits(t *testing.T, o *objects) {
 	const ns = "prune-waits"
 	o.apply(t, layerOf(ns, "1", definitionOf("slows", "Slow", "Namespaced"), thing("Slow", "one", "finalizers: [test.landfall.dev/operator]"), workload("Deployment", "operator", "", "", "")))
-	_, err := o.client.RemoveLayer(t.Context(), ns, kube.ApplyOptions{Limit: 2 * time.Second})
-	refused(t, err, registry.ErrConflict, "Slow "+ns+"/one", "test.landfall.dev/operator", "within 2s")
+	_, err := o.client.RemoveLayer(t.Context(), ns, kube.ApplyOptions{Limit: 5 * time.Second})
+	refused(t, err, registry.ErrConflict, "Slow "+ns+"/one", "test.landfall.dev/operator", "within 5s")
 	if o.get(t, webKind, ns, "operator") == nil {
 		t.Error("the operator is gone before what it has to end")
 	}
@@ -271,7 +271,7 @@ func testNamespaceEnds(t *testing.T, o *objects) {
 		_, err := o.client.Apply(within(t, limit), layerOf(ns, "1", configMap("settings", "1")), kube.ApplyOptions{})
 		ended <- err
 	}()
-	_, err := o.client.Apply(t.Context(), layerOf(ns, "1", configMap("settings", "1")), kube.ApplyOptions{Limit: time.Second})
+	_, err := o.client.Apply(t.Context(), layerOf(ns, "1", configMap("settings", "1")), kube.ApplyOptions{Limit: 4 * time.Second})
 	refused(t, err, registry.ErrConflict, "Namespace ending", "the one before it ends")
 	o.patch(t, configMaps, ns, "holds", "people", map[string]any{"metadata": map[string]any{"finalizers": nil}})
 	if err := <-ended; err != nil {

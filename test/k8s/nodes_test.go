@@ -213,7 +213,7 @@ func testHealth(t *testing.T, o *objects) {
 	ended, p := make(chan error, 1), &progress{}
 	go func() { ended <- o.client.AwaitPods(within(t, limit), "", p.tell) }()
 	eventually(t, limit, "a rollout that is waited for", func() (bool, string) { return p.has("not ready"), "" })
-	err := o.client.AwaitPods(within(t, time.Second), "", nil)
+	err := o.client.AwaitPods(within(t, 3*time.Second), "", nil)
 	refused(t, err, context.DeadlineExceeded, "Deployment kube-system/dns: 0 of 1 replicas are available", "pod dns-")
 	o.release(t, system)
 	if err := <-ended; err != nil {
@@ -222,7 +222,7 @@ func testHealth(t *testing.T, o *objects) {
 	// Its pods are ready, and are to be replaced: that alone is waited for.
 	o.patch(t, webKind, system, "dns", "somebody", map[string]any{"spec": map[string]any{"paused": true}})
 	o.patch(t, webKind, system, "dns", "somebody", map[string]any{"spec": map[string]any{"paused": false, "template": map[string]any{"metadata": map[string]any{"annotations": map[string]any{plane.NoteHold: "begin", "new": "1"}}}}})
-	err = o.client.AwaitPods(within(t, time.Second), "", nil)
+	err = o.client.AwaitPods(within(t, 3*time.Second), "", nil)
 	refused(t, err, context.DeadlineExceeded, "Deployment kube-system/dns")
 	if err := o.client.AwaitPods(within(t, limit), "plane-9", nil); err != nil {
 		t.Errorf("a node without pods: %v", err)
@@ -235,7 +235,7 @@ func testHealth(t *testing.T, o *objects) {
 	list := must(o.api.Resource(podKind).Namespace("health").List(t.Context(), metav1.ListOptions{}))(t)
 	o.patch(t, podKind, "health", list.Items[0].GetName(), "kubelet", map[string]any{"status": map[string]any{"conditions": []any{map[string]any{"type": "Ready", "status": "False"}}}}, "status")
 	eventually(t, limit, "findings", func() (bool, string) {
-		findings, err := o.client.Health(within(t, time.Second))
+		findings, err := o.client.Health(within(t, 3*time.Second))
 		text := fmt.Sprint(findings, err)
 		return strings.Contains(text, "node sick is not ready: KubeletNotReady no network") && strings.Contains(text, "Deployment health/web: 0 of 1 pods are ready") && strings.Contains(text, "layer health"), text
 	})
