@@ -2,7 +2,6 @@ package agent
 
 import (
 	"archive/tar"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
 
 	"github.com/landfall-dev/landfall/internal/durable"
 	"github.com/landfall-dev/landfall/registry"
@@ -77,7 +78,28 @@ func (t *task) unpackFile(ctx context.Context, archive, folder string) (items []
 			return nil, fmt.Errorf("the archive: %w: it has more than %d files", registry.ErrInvalid, maxItems)
 		}
 	}
+	if err := syncItems(root, items); err != nil {
+		return nil, registry.DiskError(err)
+	}
 	return items, durable.SyncDir(folder)
+}
+
+// syncItems waits until the files are on the disk. The kernel has begun with each when
+// it was unpacked, so that there is little left to wait for.
+func syncItems(root *os.Root, items []item) error {
+	for _, i := range items {
+		if i.Folder || i.Link != "" {
+			continue
+		}
+		f, err := root.Open(i.Path)
+		if err == nil {
+			err = errors.Join(f.Sync(), f.Close())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unpackOne unpacks one entry; nil for the archive's own top.
@@ -123,7 +145,8 @@ func (i *item) write(root *os.Root, r io.Reader) error {
 	if i.Mode == 0 {
 		i.Mode = defaultMode
 	}
-	return errors.Join(f.Chmod(i.Mode), f.Sync())
+	_ = unix.SyncFileRange(int(f.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE) // a hint: see syncItems
+	return f.Chmod(i.Mode)
 }
 
 // prove proves that an unpacked file is still what it was.
