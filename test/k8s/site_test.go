@@ -233,15 +233,25 @@ func (s *site) cluster() (c clusterState) {
 }
 
 // podImages are the images that run in the cluster: name to the digest that the runtime
-// says, of each container.
+// says, of each container. Pods that are being ended are left out.
 func (s *site) podImages() map[string]string {
 	s.t.Helper()
-	said := must(kubectl(s.t.Context(), s.hosts[0], "get", "pods", "-A", "-o",
-		`jsonpath={range .items[*]}{range .status.containerStatuses[*]}{.image}{" "}{.imageID}{"\n"}{end}{end}`))(s.t)
+	said := must(s.hosts[0].Look(s.t.Context(), "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "get", "pods", "-A", "-o", "json"))(s.t)
+	var list struct {
+		Items []struct {
+			Metadata struct{ DeletionTimestamp string }
+			Status   struct{ ContainerStatuses []struct{ Image, ImageID string } }
+		}
+	}
+	if err := json.Unmarshal([]byte(said), &list); err != nil {
+		s.t.Fatal(err)
+	}
 	images := map[string]string{}
-	for line := range strings.Lines(said) {
-		if name, id, is := strings.Cut(strings.TrimSpace(line), " "); is {
-			images[name] = id
+	for _, pod := range list.Items {
+		for _, c := range pod.Status.ContainerStatuses {
+			if pod.Metadata.DeletionTimestamp == "" {
+				images[c.Image] = c.ImageID
+			}
 		}
 	}
 	return images

@@ -259,6 +259,13 @@ func (h *Host) Exec(ctx context.Context, args ...string) (string, error) {
 	return h.lab.log.recorded(h.Name, args, h.command(ctx, nil, args...))
 }
 
+// Look is Exec that is not written down: what it says is long, or asked for again and
+// again.
+func (h *Host) Look(ctx context.Context, args ...string) (string, error) {
+	said, err := h.command(ctx, nil, args...).Output()
+	return string(said), err
+}
+
 // Write puts a text into a file of the running host.
 func (h *Host) Write(ctx context.Context, path, content string) error {
 	args := []string{"sh", "-c", `mkdir -p "$(dirname "$1")" && cat > "$1"`, "write", path}
