@@ -162,7 +162,7 @@ func (c *Client) until(ctx context.Context, what string, look func(ctx context.C
 		case err != nil:
 			missing = err.Error()
 		}
-		if last == "" || ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) && (err == nil || !strings.Contains(err.Error(), "rate limiter")) { // not that the time is over
+		if last == "" || ctx.Err() == nil && !late(err) {
 			last = missing
 		}
 		select {
@@ -171,6 +171,11 @@ func (c *Client) until(ctx context.Context, what string, look func(ctx context.C
 			return fmt.Errorf("%s: %w: %s", what, context.Cause(ctx), last)
 		}
 	}
+}
+
+// late reports whether an error says only that there is no time left for a request.
+func late(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || err != nil && strings.Contains(err.Error(), "rate limiter Wait")
 }
 
 // passing reports whether an error is one of a server that is away, starts, or has too

@@ -151,7 +151,14 @@ func TestUntil(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Millisecond, registry.ErrUnreachable)
 	defer cancel()
-	err = c.until(ctx, "it", func(context.Context) (string, error) { return "not yet", nil })
+	told := false
+	err = c.until(ctx, "it", func(ctx context.Context) (string, error) {
+		if told {
+			return "", fmt.Errorf("asking: %w", context.DeadlineExceeded) // no look, and no news
+		}
+		told = true
+		return "not yet", nil
+	})
 	if !errors.Is(err, registry.ErrUnreachable) || !strings.HasSuffix(err.Error(), "not yet") {
 		t.Errorf("%v", err)
 	}

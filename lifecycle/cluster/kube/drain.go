@@ -129,7 +129,9 @@ func (d *draining) empty(ctx context.Context, pods []unstructured.Unstructured) 
 		left := &leftovers{held: map[string][]string{}}
 		for i := range pods {
 			if p := there[pods[i].GetUID()]; p != nil && !stays(p) {
-				d.evict(ctx, p, left)
+				if err := d.evict(ctx, p, left); err != nil {
+					return "", err
+				}
 			}
 		}
 		if left.pods > 0 {
@@ -188,32 +190,36 @@ func unmanaged(p *unstructured.Unstructured) bool {
 
 var budgetIn = regexp.MustCompile(`disruption budget (\S+)`)
 
-// evict asks for a pod to leave, and notes why it is there still.
+// evict asks for a pod to leave, and notes why it is there still. An error is that there
+// is no time to ask.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/
-func (d *draining) evict(ctx context.Context, p *unstructured.Unstructured, left *leftovers) {
+func (d *draining) evict(ctx context.Context, p *unstructured.Unstructured, left *leftovers) error {
 	name := p.GetNamespace() + "/" + p.GetName()
 	left.pods++
 	if p.GetDeletionTimestamp() != nil {
 		left.rest = append(left.rest, name+" ends")
-		return
+		return nil
 	}
 	eviction := &unstructured.Unstructured{Object: fields{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": fields{"name": p.GetName(), "namespace": p.GetNamespace()},
 		"deleteOptions": fields{"preconditions": fields{"uid": string(p.GetUID())}}}}
 	_, err := d.objects.Resource(podResource).Namespace(p.GetNamespace()).Create(ctx, eviction, metav1.CreateOptions{}, "eviction")
 	switch {
+	case late(err):
+		return err
 	case err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err): // the next look tells
 		left.rest = append(left.rest, name+" ends")
-		return
+		return nil
 	case apierrors.IsTooManyRequests(err):
 		for _, cause := range causesOf(err) {
 			if found := budgetIn.FindStringSubmatch(cause.Message); found != nil {
 				budget := "PodDisruptionBudget " + p.GetNamespace() + "/" + found[1]
 				left.held[budget] = append(left.held[budget], name)
-				return
+				return nil
 			}
 		}
 	}
 	left.rest = append(left.rest, name+": "+err.Error())
+	return nil
 }
 
 // Blocker is something that keeps a node from being emptied now.
