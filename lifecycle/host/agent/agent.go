@@ -74,6 +74,12 @@ type Options struct {
 	Inventory func(ctx context.Context) host.Inventory // nil: an empty one
 	Etcd      string                                   // HOST:PORT of a control plane's own etcd; empty: where kubeadm has it
 	Log       *slog.Logger                             // nil: nothing is logged
+
+	// Address is where the agent listens for its peers' checks; empty: at all addresses.
+	Address string
+	// Program runs a program of the host by its name and returns what it said; nil runs
+	// the one that is below the root.
+	Program func(ctx context.Context, name string, args ...string) (string, error)
 }
 
 // Agent does operations. It is safe for concurrent use.

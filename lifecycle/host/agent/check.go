@@ -31,13 +31,13 @@ type holding struct {
 	timer     *time.Timer
 }
 
-// hold listens at ports for a while. Ports that somebody has are left out.
-func (h *holding) hold(ports []int, d time.Duration) {
+// hold listens at ports of an address for a while. Ports that somebody has are left out.
+func (h *holding) hold(address string, ports []int, d time.Duration) {
 	h.release()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, port := range ports {
-		l, err := net.Listen("tcp", ":"+strconv.Itoa(port))
+		l, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port)))
 		if err != nil {
 			continue
 		}
@@ -75,14 +75,14 @@ func (t *task) check(ctx context.Context, c *host.Check) (any, error) {
 		out.Findings = append(out.Findings, host.Finding{Check: check, Severity: host.Blocks, Text: fmt.Sprintf(format, args...)})
 	}
 	for _, port := range c.Ports {
-		if l, err := net.Listen("tcp", ":"+strconv.Itoa(port)); err != nil {
+		if l, err := net.Listen("tcp", net.JoinHostPort(t.opts.Address, strconv.Itoa(port))); err != nil {
 			blocks("port", "TCP port %d is in use: %v: stop who listens there", port, err)
 		} else {
 			l.Close()
 		}
 	}
 	if len(c.Listen) > 0 {
-		t.holding.hold(c.Listen, time.Duration(c.For)*time.Second)
+		t.holding.hold(t.opts.Address, c.Listen, time.Duration(c.For)*time.Second)
 	}
 	for _, s := range c.Space {
 		t.checkSpace(s, blocks)

@@ -29,6 +29,9 @@ const (
 // what it said. It ends with the agent, also when that is killed: two of them would work
 // against each other when the operation is done again.
 func (t *task) program(ctx context.Context, name string, args ...string) (string, error) {
+	if t.opts.Program != nil {
+		return t.opts.Program(ctx, name, args...)
+	}
 	path, search := t.findProgram(name)
 	if path == "" {
 		return "", fmt.Errorf("%s: %w: this host has no such program in %s: a provider has to bring it", name, registry.ErrNotFound, strings.Join(programFolders, ", "))

@@ -28,11 +28,14 @@ const (
 	maxPEM     = 64 << 10
 )
 
-// dial gives a connection up within half a minute when nobody is at its other end any
+// dialer gives a connection up within half a minute when nobody is at its other end any
 // more: an agent that waits for work would not notice otherwise.
-func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	alive := net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
-	return (&net.Dialer{Timeout: dialLimit, KeepAliveConfig: alive}).DialContext(ctx, network, address)
+func dialer(from string) *net.Dialer {
+	d := &net.Dialer{Timeout: dialLimit, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
+	if ip := net.ParseIP(from); ip != nil {
+		d.LocalAddr = &net.TCPAddr{IP: ip}
+	}
+	return d
 }
 
 // stay follows nobody elsewhere.
@@ -41,7 +44,7 @@ func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse
 // transport is HTTP/1.1 over TLS, without a proxy: the appliance is at the site.
 func (c *Client) transport() *http.Transport {
 	return &http.Transport{
-		DialContext:         dial,
+		DialContext:         dialer(c.opts.Address).DialContext,
 		TLSHandshakeTimeout: dialLimit,
 		MaxIdleConnsPerHost: 4,
 		IdleConnTimeout:     time.Minute,
@@ -113,7 +116,7 @@ func introduce(ctx context.Context, server string, t Token) (*x509.Certificate, 
 	if err != nil {
 		return nil, fmt.Errorf("server %s: %w: %w", server, registry.ErrInvalid, err)
 	}
-	once := &http.Transport{DialContext: dial, TLSHandshakeTimeout: dialLimit, DisableKeepAlives: true,
+	once := &http.Transport{DialContext: dialer("").DialContext, TLSHandshakeTimeout: dialLimit, DisableKeepAlives: true,
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}} //nolint:gosec // what it answers is held against the token
 	answer, err := (&http.Client{Transport: once, CheckRedirect: stay}).Do(request)
 	if err != nil {

@@ -27,6 +27,9 @@ type Settings struct {
 	// it answers nowhere else; hash is what tokens say of the authority. What it tells is
 	// not trusted. Nil asks the networks that this machine is on.
 	Find func(ctx context.Context, hash string) ([]string, error)
+	// Address is the one of this machine from which the appliance is called; empty: the one
+	// that the way there has.
+	Address string
 	// Now is the clock. Nil for the machine's.
 	Now func() time.Time
 	// Log is told of addresses that have changed and of clocks that differ. Nil for
