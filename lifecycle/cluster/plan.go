@@ -50,8 +50,11 @@ type Plan struct {
 
 // Wave is steps that are done at the same time. The next wave begins when all are done.
 type Wave struct {
-	Phase Phase  `json:"phase"`
-	Steps []Step `json:"steps"`
+	Phase Phase `json:"phase"`
+	// Together is for steps that need each other: all of them are done at once, however
+	// many there are, and while one is not done, none counts as done.
+	Together bool   `json:"together,omitempty"`
+	Steps    []Step `json:"steps"`
 }
 
 // Step is one thing that is done, as a whole: its acts, one after another. Begun again

@@ -66,9 +66,10 @@ type Clusters struct {
 	db    *sqldb.DB
 	opts  Options
 
-	mu      sync.Mutex                 // protects the rest
-	clients map[string]*dialed         // by cluster
-	notes   map[string]map[string]note // what steps are at, by run and step
+	mu       sync.Mutex                 // protects the rest
+	clients  map[string]*dialed         // by cluster
+	outlines map[string]*outline        // by cluster
+	notes    map[string]map[string]note // what steps are at, by run and step
 }
 
 // dialed is how a cluster is spoken to, for as long as its certificate is good.
@@ -97,7 +98,7 @@ func Open(ctx context.Context, s *store.Store, opts Options) (*Clusters, error) 
 	}
 	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
 	opts.Renderer = cmp.Or(opts.Renderer, &render.Renderer{})
-	c := &Clusters{store: s, db: db, opts: opts, clients: map[string]*dialed{}, notes: map[string]map[string]note{}}
+	c := &Clusters{store: s, db: db, opts: opts, clients: map[string]*dialed{}, outlines: map[string]*outline{}, notes: map[string]map[string]note{}}
 	opts.Jobs.Register(jobs.Kind{Name: JobKind, Lane: JobKind, Width: atOnce, Run: c.work})
 	return c, nil
 }

@@ -18,13 +18,14 @@ type journal struct {
 	c      *Clusters
 	run    *runRow
 	job    *jobs.Run
+	tell   *teller
 	titles map[string]string
 }
 
 var _ run.Journal = (*journal)(nil)
 
-func newJournal(c *Clusters, r *runRow, job *jobs.Run) *journal {
-	j := &journal{c: c, run: r, job: job, titles: map[string]string{}}
+func newJournal(c *Clusters, r *runRow, job *jobs.Run, tell *teller) *journal {
+	j := &journal{c: c, run: r, job: job, tell: tell, titles: map[string]string{}}
 	for _, w := range r.plan.Waves {
 		for _, s := range w.Steps {
 			j.titles[s.ID] = s.Title
@@ -35,7 +36,7 @@ func newJournal(c *Clusters, r *runRow, job *jobs.Run) *journal {
 
 // Entries implements run.Journal.
 func (j *journal) Entries(ctx context.Context) (map[string]run.Entry, error) {
-	list, err := j.c.steps(ctx, j.run.id)
+	list, err := j.c.steps(ctx, j.run.id, `output`)
 	entries := map[string]run.Entry{}
 	for id, s := range list {
 		entries[id] = run.Entry{State: s.State, Attempt: s.Attempt, Output: s.output}
@@ -49,8 +50,10 @@ type step struct {
 	output json.RawMessage
 }
 
-func (c *Clusters) steps(ctx context.Context, id string) (map[string]step, error) {
-	rows, err := c.db.Read.QueryContext(ctx, `SELECT step, state, attempt, output, reason, began_at, ended_at FROM cluster_steps WHERE run = ?`, id)
+// steps are those of a run that were begun; output is the column, or what stands for it
+// where it is not wanted.
+func (c *Clusters) steps(ctx context.Context, id, output string) (map[string]step, error) {
+	rows, err := c.db.Read.QueryContext(ctx, `SELECT step, state, attempt, `+output+`, reason, began_at, ended_at FROM cluster_steps WHERE run = ?`, id)
 	if err != nil {
 		return nil, registry.DiskError(err)
 	}
@@ -90,7 +93,7 @@ func (j *journal) Begin(ctx context.Context, id string) (attempt int, err error)
 	})
 	if err == nil {
 		j.job.Log(slog.LevelInfo, j.titles[id], map[string]any{"step": id, "attempt": attempt})
-		j.c.changed(ctx, j.run.cluster)
+		j.tell.changed()
 	}
 	return attempt, registry.DiskError(err)
 }
@@ -112,7 +115,7 @@ func (j *journal) End(ctx context.Context, id string, output json.RawMessage, fa
 	if err == nil && failure != nil {
 		j.job.Log(slog.LevelError, reason, map[string]any{"step": id})
 	}
-	j.c.changed(ctx, j.run.cluster)
+	j.tell.changed()
 	return registry.DiskError(err)
 }
 

@@ -40,7 +40,7 @@ func (c *Clusters) Get(ctx context.Context, name string) (*Cluster, error) {
 func (c *Clusters) show(ctx context.Context, r *row) (*Cluster, error) {
 	one := &Cluster{Name: r.name, Running: r.running, Previous: r.previous, Staged: r.staged, Endpoint: c.endpoint(ctx, r.spec), Spec: r.spec,
 		Created: timeOf(r.created), Updated: timeOf(r.updated)}
-	last, err := lastRun(ctx, c.db.Read, r.name)
+	last, err := c.lastShown(ctx, r.name)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (c *Clusters) show(ctx context.Context, r *row) (*Cluster, error) {
 }
 
 func (c *Clusters) showRun(ctx context.Context, r *runRow) (*Run, error) {
-	known, err := c.steps(ctx, r.id)
+	known, err := c.steps(ctx, r.id, `''`)
 	if err != nil {
 		return nil, err
 	}

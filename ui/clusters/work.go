@@ -3,6 +3,7 @@ package clusters
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/landfall-dev/landfall/lifecycle/cluster"
@@ -31,13 +32,16 @@ func (c *Clusters) work(ctx context.Context, job *jobs.Run) (any, error) {
 	if row, err := c.row(ctx, c.db.Read, a.Cluster); err == nil {
 		spec = row.spec
 	}
-	err = run.Run(ctx, r.plan, run.Options{ID: r.id, Journal: newJournal(c, r, job), Hosts: c.opts.Hosts, Site: &site{c: c, name: a.Cluster, run: r},
-		Paused: func(ctx context.Context) (bool, error) {
-			at, err := c.runByID(ctx, r.id)
-			return err == nil && at.pausing, err
-		},
-		Open: func(at time.Time) time.Duration { return spec.Upgrade.Closed(at) },
-		Log:  c.opts.Log})
+	tell := c.newTeller(a.Cluster)
+	telling, end := context.WithCancel(ctx)
+	var told sync.WaitGroup
+	told.Go(func() { tell.run(telling) })
+	err = run.Run(ctx, r.plan, run.Options{ID: r.id, Journal: newJournal(c, r, job, tell), Hosts: c.opts.Hosts, Site: &site{c: c, name: a.Cluster, run: r},
+		Paused: func(ctx context.Context) (bool, error) { return c.pausing(ctx, r.id) },
+		Open:   func(at time.Time) time.Duration { return spec.Upgrade.Closed(at) },
+		Log:    c.opts.Log})
+	end()
+	told.Wait()
 	return map[string]any{"run": r.id, "kind": r.kind}, c.ended(ctx, r, err)
 }
 

@@ -125,7 +125,7 @@ func nodeOf(spec *cluster.Spec, h host.Host) (driver.Node, error) {
 // wave adds a wave; one without steps is left out.
 func (m *maker) wave(phase cluster.Phase, steps ...cluster.Step) {
 	if len(steps) > 0 {
-		m.plan.Waves = append(m.plan.Waves, cluster.Wave{Phase: phase, Steps: steps})
+		m.plan.Waves = append(m.plan.Waves, cluster.Wave{Phase: phase, Steps: steps, Together: phase == cluster.Preflight})
 	}
 }
 

@@ -87,7 +87,7 @@ func checked(result *host.Result) error {
 	if len(texts) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: it is not ready: %s", registry.ErrConflict, strings.Join(texts, "; "))
+	return fmt.Errorf("%w: it is not ready: %s", registry.ErrConflict, first(texts))
 }
 
 // fill puts into an operation what the plan does not hold.

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -146,26 +147,43 @@ type outcome struct {
 // wave does the steps of a wave that are not done. All that can be done is, also when
 // one of them fails: who mends things sees all that is wrong at once.
 func (r *runner) wave(ctx context.Context, w cluster.Wave) error {
-	var open []*outcome
-	for i := range w.Steps {
-		if r.entries[w.Steps[i].ID].State != Done {
-			open = append(open, &outcome{step: &w.Steps[i]})
-		}
+	open, atOnce := r.open(w), r.AtOnce
+	if w.Together {
+		atOnce = len(open)
 	}
-	err := parallel.Do(ctx, r.AtOnce, open, func(ctx context.Context, o *outcome) error {
+	err := parallel.Do(ctx, atOnce, open, func(ctx context.Context, o *outcome) error {
 		o.output, o.err = r.step(ctx, o.step)
 		return nil // the others go on
 	})
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
-	failures := []error{err}
+	failures, more := []error{err}, 0
 	for _, o := range open {
-		if failures = append(failures, o.err); o.err == nil {
+		switch {
+		case o.err == nil:
 			r.entries[o.step.ID] = Entry{State: Done, Output: o.output}
+		case len(failures) <= told:
+			failures = append(failures, o.err)
+		default:
+			more++
 		}
 	}
+	if more > 0 {
+		failures = append(failures, fmt.Errorf("and %d more steps failed", more))
+	}
 	return errors.Join(failures...)
+}
+
+// open are the steps of a wave that are to be done.
+func (r *runner) open(w cluster.Wave) (open []*outcome) {
+	all := w.Together && slices.ContainsFunc(w.Steps, func(s cluster.Step) bool { return r.entries[s.ID].State != Done })
+	for i := range w.Steps {
+		if all || r.entries[w.Steps[i].ID].State != Done {
+			open = append(open, &outcome{step: &w.Steps[i]})
+		}
+	}
+	return open
 }
 
 // step does one step, journaled.
