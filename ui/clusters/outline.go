@@ -43,14 +43,23 @@ func (c *Clusters) outline(ctx context.Context, r *runRow) (*cluster.Plan, error
 	if err := c.db.Read.QueryRowContext(ctx, `SELECT plan FROM cluster_runs WHERE id = ?`, r.id).Scan(&content); err != nil {
 		return nil, registry.DiskError(err)
 	}
-	o := &outline{run: r.id, plan: &cluster.Plan{}}
-	if err := json.Unmarshal(content, o.plan); err != nil {
+	var brief struct {
+		From, To string
+		Waves    []struct {
+			Phase cluster.Phase
+			Steps []struct{ ID, Title, Host string }
+		}
+	}
+	if err := json.Unmarshal(content, &brief); err != nil {
 		return nil, err
 	}
-	for _, w := range o.plan.Waves {
-		for i := range w.Steps {
-			w.Steps[i].Acts = nil
+	o := &outline{run: r.id, plan: &cluster.Plan{From: brief.From, To: brief.To}}
+	for _, b := range brief.Waves {
+		w := cluster.Wave{Phase: b.Phase}
+		for _, s := range b.Steps {
+			w.Steps = append(w.Steps, cluster.Step{ID: s.ID, Title: s.Title, Host: s.Host})
 		}
+		o.plan.Waves = append(o.plan.Waves, w)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

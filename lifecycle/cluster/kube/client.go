@@ -53,13 +53,14 @@ type Client struct {
 	objects dynamic.Interface
 	found   *discovery.DiscoveryClient
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
+	shared  *shared
 }
 
 const (
 	defaultOwner = "landfall"
 	lookEvery    = time.Second
 	awaitKinds   = time.Minute
-	pageSize     = 250 // objects of a list that are in memory at once
+	pageSize     = 100 // objects of a list that are in memory at once
 	requestLimit = 30 * time.Second
 	dialLimit    = 10 * time.Second
 	idleLimit    = 90 * time.Second
@@ -80,7 +81,7 @@ func New(kubeconfig []byte, opts Options) (*Client, error) {
 	}
 	config.Timeout, config.QPS, config.Burst, config.UserAgent = requestLimit, queries, burst, opts.Owner
 	config.WarningHandler = rest.NoWarnings{}
-	c := &Client{opts: opts, server: config.Host}
+	c := &Client{opts: opts, server: config.Host, shared: newShared()}
 	if c.http, err = httpClient(config); err != nil {
 		return nil, err
 	}

@@ -77,7 +77,7 @@ var workloads = []schema.GroupVersionResource{
 func (c *Client) Health(ctx context.Context) (findings []host.Finding, err error) {
 	waited := c.until(ctx, "the cluster", func(ctx context.Context) (string, error) {
 		var texts []string
-		if findings, err = c.look(ctx); err != nil {
+		if findings, err = c.lookShared(ctx); err != nil {
 			return "", err
 		}
 		for _, f := range findings {

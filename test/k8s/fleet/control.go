@@ -67,7 +67,7 @@ func start(log, program string, args ...string) (*process, error) {
 }
 
 func (p *process) stop() {
-	const patience = 20 * time.Second
+	const patience = 5 * time.Second // for what a server has under way
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:

@@ -65,7 +65,7 @@ func (h *Host) link(ctx context.Context) (err error) {
 }
 
 func (h *Host) run() {
-	if err := h.agent.Run(h.fleet.ctx, counted{h.client, &h.fleet.Calls}); err != nil {
+	if err := h.agent.Run(h.fleet.ctx, counted{h.client, &h.fleet.Calls, h.fleet.opts.Log}); err != nil {
 		h.fleet.problem("agent of %s: %w", h.Name, err)
 	}
 }

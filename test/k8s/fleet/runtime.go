@@ -107,11 +107,16 @@ func (r *runtime) bring(ctx context.Context, from *remote.Registry, i host.Image
 		})
 	}
 	wait.Wait()
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.blobs[i.Digest] = true
+	return nil
 }
 
-// parts are what an image for this machine is made of. Manifests that are here are known
-// to have come with all of it.
+// parts are what an image for this machine is made of; nothing when all of it is here.
 func (r *runtime) parts(ctx context.Context, from *remote.Registry, ref registry.Ref) (list []registry.Descriptor, err error) {
 	if r.has(ref.Digest) {
 		return nil, nil
