@@ -53,8 +53,11 @@ type Wave struct {
 	Phase Phase `json:"phase"`
 	// Together is for steps that need each other: all of them are done at once, however
 	// many there are, and while one is not done, none counts as done.
-	Together bool   `json:"together,omitempty"`
-	Steps    []Step `json:"steps"`
+	Together bool `json:"together,omitempty"`
+	// Peers are the places where each host that the wave checks has to reach the others:
+	// said once, since there are as many as hosts.
+	Peers []host.Peer `json:"peers,omitempty"`
+	Steps []Step      `json:"steps"`
 }
 
 // Step is one thing that is done, as a whole: its acts, one after another. Begun again

@@ -112,7 +112,7 @@ func TestPages(t *testing.T) {
 	if err != nil || len(nodes) != 2 || nodes[0].Name != "node" || nodes[1].Name != "nodesecond" {
 		t.Errorf("%v, %v", nodes, err)
 	}
-	if want := []string{"250", "250second", "250", "250second"}; !slices.Equal(asked, want) {
+	if want := []string{"100", "100second", "100", "100second"}; !slices.Equal(asked, want) {
 		t.Errorf("asked for %v, want %v", asked, want)
 	}
 }

@@ -48,14 +48,6 @@ func (m *maker) preflight() error {
 	steps, err := m.each(cluster.Preflight, m.setting.Nodes, func(n driver.Node) (cluster.Step, error) {
 		listen, _ := m.driver.Ports(m.setting, n)
 		check := &host.Check{Ports: listen, Listen: listen, For: listenFor, Kernel: true, Clean: true, Space: m.space(n)}
-		for _, other := range m.setting.Nodes {
-			_, reach := m.driver.Ports(m.setting, other)
-			for _, port := range reach {
-				if other.Name != n.Name {
-					check.Peers = append(check.Peers, host.Peer{Name: other.Name, Address: other.Address, Port: port})
-				}
-			}
-		}
 		if canary, ok := m.canary(n); ok {
 			source := m.Source
 			check.Canary, check.Source = &canary, &source
@@ -66,8 +58,20 @@ func (m *maker) preflight() error {
 		return err
 	}
 	m.wave(cluster.Preflight, steps...)
+	m.plan.Waves[len(m.plan.Waves)-1].Peers = m.peers()
 	m.one(cluster.Preflight, "compare", "compare the hosts' ids and clocks", cluster.SiteAct{Do: cluster.ComparePeers})
 	return nil
+}
+
+// peers are the places at which nodes reach each other.
+func (m *maker) peers() (list []host.Peer) {
+	for _, n := range m.setting.Nodes {
+		_, reach := m.driver.Ports(m.setting, n)
+		for _, port := range reach {
+			list = append(list, host.Peer{Name: n.Name, Address: n.Address, Port: port})
+		}
+	}
+	return list
 }
 
 // space is what has to be free on a node: images as they come and unpacked, and what

@@ -180,10 +180,30 @@ func (r *runner) open(w cluster.Wave) (open []*outcome) {
 	all := w.Together && slices.ContainsFunc(w.Steps, func(s cluster.Step) bool { return r.entries[s.ID].State != Done })
 	for i := range w.Steps {
 		if all || r.entries[w.Steps[i].ID].State != Done {
-			open = append(open, &outcome{step: &w.Steps[i]})
+			open = append(open, &outcome{step: withPeers(&w.Steps[i], w.Peers)})
 		}
 	}
 	return open
+}
+
+// withPeers is a step whose checks look for the other hosts of its wave, too.
+func withPeers(s *cluster.Step, peers []host.Peer) *cluster.Step {
+	if len(peers) == 0 {
+		return s
+	}
+	full := *s
+	full.Acts = slices.Clone(s.Acts)
+	for i, act := range full.Acts {
+		if act.Host == nil || act.Host.Op.Check == nil {
+			continue
+		}
+		own, check := *act.Host, *act.Host.Op.Check
+		others := slices.DeleteFunc(slices.Clone(peers), func(p host.Peer) bool { return p.Name == own.Host })
+		check.Peers = append(slices.Clone(check.Peers), others...)
+		own.Op.Check = &check
+		full.Acts[i].Host = &own
+	}
+	return &full
 }
 
 // step does one step, journaled.

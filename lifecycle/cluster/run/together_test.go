@@ -3,6 +3,7 @@ package run_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,8 +19,9 @@ const many = 200
 func togetherPlan() *cluster.Plan {
 	w := cluster.Wave{Phase: cluster.Preflight, Together: true}
 	for i := range many {
-		s := unit(fmt.Sprintf("h%03d", i))
-		w.Steps = append(w.Steps, s)
+		name := fmt.Sprintf("h%03d", i)
+		w.Peers = append(w.Peers, host.Peer{Name: name, Port: 1})
+		w.Steps = append(w.Steps, cluster.Step{ID: "preflight-" + name, Title: "check " + name, Host: name, Acts: []cluster.Act{{Host: &cluster.HostAct{Host: name, Op: host.Op{Check: &host.Check{}}}}}})
 	}
 	return &cluster.Plan{Kind: cluster.Form, Cluster: "shop", Waves: []cluster.Wave{w}}
 }
@@ -34,10 +36,13 @@ func TestTogether(t *testing.T) {
 	s.do = func(_ context.Context, name string, op host.Op) (host.Result, error) {
 		all.Done()
 		all.Wait()
+		if n := len(op.Check.Peers); n != many-1 || slices.ContainsFunc(op.Check.Peers, func(p host.Peer) bool { return p.Name == name }) {
+			t.Errorf("%s looks for %d hosts", name, n)
+		}
 		if failing(name) {
 			return host.Result{ID: op.ID, State: host.Failed, Error: &host.Failure{Kind: "conflict", Message: "not yet"}}, nil
 		}
-		return host.Result{ID: op.ID, State: host.Done}, nil
+		return host.Result{ID: op.ID, State: host.Done, Output: []byte(`{}`)}, nil
 	}
 	all.Add(many)
 	err := run.Run(t.Context(), togetherPlan(), options(s, j))
