@@ -152,7 +152,7 @@ func TestUntil(t *testing.T) {
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Millisecond, registry.ErrUnreachable)
 	defer cancel()
 	told := false
-	err = c.until(ctx, "it", func(ctx context.Context) (string, error) {
+	err = c.until(ctx, "it", func(context.Context) (string, error) {
 		if told {
 			return "", fmt.Errorf("asking: %w", context.DeadlineExceeded) // no look, and no news
 		}
