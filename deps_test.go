@@ -53,7 +53,7 @@ var owners = map[string][]string{
 	"k8s.io/":                                {"lifecycle/cluster/kube", "lifecycle/render"},
 	"sigs.k8s.io/":                           {"lifecycle/render"},
 	"github.com/containerd/":                 {"lifecycle/host/runtime"},
-	"github.com/klauspost/compress":          {"bundle/receipt"},
+	"github.com/klauspost/compress":          {"bundle/receipt", "lifecycle/host/agent"},
 	"github.com/pion/":                       {"lifecycle/host/found"},
 	"github.com/prometheus/":                 {"ui/observe"},
 	"github.com/sirupsen/logrus":             {"ui/observe"},
