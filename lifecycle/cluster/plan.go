@@ -16,6 +16,8 @@ const (
 	Upgrade  RunKind = "upgrade"
 	Rollback RunKind = "rollback"
 	Scale    RunKind = "scale"
+	Set      RunKind = "set"
+	Renew    RunKind = "renew"
 	Delete   RunKind = "delete"
 )
 
@@ -32,6 +34,8 @@ const (
 	Install      Phase = "install"
 	FirstHost    Phase = "control-plane"
 	Joining      Phase = "join"
+	Labelling    Phase = "label"
+	Leaving      Phase = "leave"
 	Roll         Phase = "roll"
 	Addons       Phase = "add-ons"
 	Verify       Phase = "verify"
@@ -83,6 +87,7 @@ type SiteAct struct {
 	Do         SiteVerb `json:"do"`
 	Definition string   `json:"definition,omitempty"` // NAME:VERSION
 	As         string   `json:"as,omitempty"`         // of a pin: running, previous, staged
+	Host       string   `json:"host,omitempty"`
 }
 
 // SiteVerb is what the appliance does.
@@ -98,6 +103,7 @@ const (
 	ComparePeers SiteVerb = "compare-hosts" // duplicate ids and clocks, over what the hosts' checks found
 	Settle       SiteVerb = "settle"        // the definition is the running one from now on, what ran before the previous one
 	Forget       SiteVerb = "forget"        // the cluster is gone
+	ReleaseHost  SiteVerb = "release-host"  // it belongs to no cluster from now on
 )
 
 // HostAct is an operation of a host's agent. What is secret is not in the plan: the
@@ -136,6 +142,7 @@ type KubeAct struct {
 	Labels     map[string]string `json:"labels,omitempty"`
 	Taints     []Taint           `json:"taints,omitempty"`
 	Version    string            `json:"version,omitempty"` // of the kubelet that a node is to have
+	Force      bool              `json:"force,omitempty"`   // of an evacuation: pods go that nobody will make again
 	Limit      time.Duration     `json:"limit,omitempty"`
 }
 
@@ -150,6 +157,7 @@ const (
 	LabelNode   KubeVerb = "label-node"
 	Drain       KubeVerb = "drain"    // cordons, and notes that it did; evicts
 	Uncordon    KubeVerb = "uncordon" // if it was cordoned by a drain of this cluster
+	Evacuate    KubeVerb = "evacuate" // drains a node that is to leave; one that is not there is empty
 	RemoveNode  KubeVerb = "remove-node"
 	ApplyLayer  KubeVerb = "apply-layer" // and waits until it is ready
 	RemoveLayer KubeVerb = "remove-layer"

@@ -138,7 +138,7 @@ func (s *Spec) checkHosts(bad complain) {
 	for i, name := range s.ControlPlane.Hosts {
 		check(fmt.Sprintf("spec.controlPlane.hosts[%d]", i), name)
 	}
-	pools := map[string]bool{"control-plane": true}
+	pools := map[string]bool{ControlPlanePool: true}
 	for i, p := range s.Workers {
 		path := fmt.Sprintf("spec.workers[%d]", i)
 		if !labelForm.MatchString(p.Name) || pools[p.Name] {

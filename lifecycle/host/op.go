@@ -27,6 +27,7 @@ type Op struct {
 	Snapshot *Snapshot `json:"snapshot,omitempty"`
 	Restore  *Restore  `json:"restore,omitempty"`
 	Clean    *Clean    `json:"clean,omitempty"`
+	Member   *Member   `json:"member,omitempty"`
 }
 
 // Check looks whether a host can become part of a cluster. Its output is Checked; that
@@ -217,6 +218,13 @@ type Restore struct {
 	Address string `json:"address" doc:"Of this host, for etcd's peers"`
 }
 
+// Member takes a member out of etcd, by way of the control plane that is asked. One that
+// is not there is out; the last one stays.
+type Member struct {
+	Remove  string `json:"remove" doc:"Name of the member, which is its node's"`
+	Address string `json:"address,omitempty" doc:"Of its host: a member that has never begun has no name yet"`
+}
+
 // Clean takes all away that operations have put on a host: Kubernetes and its state,
 // files, units, providers and pins. Images stay in the runtime's folder only when Keep
 // says so, or when the runtime ran before operations came. Output: Cleaned.
@@ -294,6 +302,8 @@ func (o *Op) Kind() string {
 		return "restore"
 	case o.Clean != nil:
 		return "clean"
+	case o.Member != nil:
+		return "etcd member remove " + o.Member.Remove
 	}
 	return ""
 }
@@ -302,7 +312,7 @@ func (o *Op) Kind() string {
 func (o *Op) Valid() error {
 	n := 0
 	for _, is := range []bool{o.Check != nil, o.Files != nil, o.Provider != nil, o.Unit != nil, o.Kubeadm != nil, o.K3s != nil,
-		o.Pull != nil, o.Unpin != nil, o.Snapshot != nil, o.Restore != nil, o.Clean != nil} {
+		o.Pull != nil, o.Unpin != nil, o.Snapshot != nil, o.Restore != nil, o.Clean != nil, o.Member != nil} {
 		if is {
 			n++
 		}

@@ -45,27 +45,32 @@ const (
 // preflight checks all hosts at the same time, since they reach each other at ports at
 // which nobody but their agents listens yet.
 func (m *maker) preflight() error {
-	steps, err := m.each(cluster.Preflight, m.setting.Nodes, func(n driver.Node) (cluster.Step, error) {
-		listen, _ := m.driver.Ports(m.setting, n)
-		check := &host.Check{Ports: listen, Listen: listen, For: listenFor, Kernel: true, Clean: true, Space: m.space(n)}
-		if canary, ok := m.canary(n); ok {
-			source := m.Source
-			check.Canary, check.Source = &canary, &source
-		}
-		return cluster.Step{Title: "check host " + n.Name, Limit: 10 * time.Minute, Acts: []cluster.Act{hostAct(n.Name, host.Op{Check: check})}}, nil
-	})
+	steps, err := m.each(cluster.Preflight, m.setting.Nodes, func(n driver.Node) (cluster.Step, error) { return m.checkHost(n), nil })
 	if err != nil {
 		return err
 	}
 	m.wave(cluster.Preflight, steps...)
-	m.plan.Waves[len(m.plan.Waves)-1].Peers = m.peers()
+	m.plan.Waves[len(m.plan.Waves)-1].Peers = m.peers(m.setting.Nodes)
 	m.one(cluster.Preflight, "compare", "compare the hosts' ids and clocks", cluster.SiteAct{Do: cluster.ComparePeers})
 	return nil
 }
 
-// peers are the places at which nodes reach each other.
-func (m *maker) peers() (list []host.Peer) {
-	for _, n := range m.setting.Nodes {
+const checkLimit = 10 * time.Minute
+
+// checkHost checks a host that is to become a node.
+func (m *maker) checkHost(n driver.Node) cluster.Step {
+	listen, _ := m.driver.Ports(m.setting, n)
+	check := &host.Check{Ports: listen, Listen: listen, For: listenFor, Kernel: true, Clean: true, Space: m.space(n)}
+	if canary, ok := m.canary(n); ok {
+		source := m.Source
+		check.Canary, check.Source = &canary, &source
+	}
+	return cluster.Step{Title: "check host " + n.Name, Limit: checkLimit, Acts: []cluster.Act{hostAct(n.Name, host.Op{Check: check})}}
+}
+
+// peers are the places at which nodes are to be reached by others.
+func (m *maker) peers(nodes []driver.Node) (list []host.Peer) {
+	for _, n := range nodes {
 		_, reach := m.driver.Ports(m.setting, n)
 		for _, port := range reach {
 			list = append(list, host.Peer{Name: n.Name, Address: n.Address, Port: port})
@@ -135,8 +140,10 @@ func imageSize(i *definition.Image, platform string, list map[string]int64) (tot
 
 // prepare brings the container runtime up everywhere. It comes in a provider, so that
 // images can be pulled only then.
-func (m *maker) prepare() error {
-	steps, err := m.each(cluster.Install, m.setting.Nodes, func(n driver.Node) (cluster.Step, error) {
+func (m *maker) prepare() error { return m.prepareNodes(m.setting.Nodes) }
+
+func (m *maker) prepareNodes(nodes []driver.Node) error {
+	steps, err := m.each(cluster.Install, nodes, func(n driver.Node) (cluster.Step, error) {
 		acts, err := m.driver.Prepare(m.setting, n)
 		return cluster.Step{Title: "install the runtime on " + n.Name, Acts: acts}, err
 	})
@@ -166,8 +173,10 @@ func (m *maker) source() {
 const stageLimit = 24 * time.Hour
 
 // stage brings all images to all hosts: any pod may be put anywhere.
-func (m *maker) stage() error {
-	steps, err := m.each(cluster.StageContent, m.setting.Nodes, func(n driver.Node) (cluster.Step, error) {
+func (m *maker) stage() error { return m.stageNodes(m.setting.Nodes) }
+
+func (m *maker) stageNodes(nodes []driver.Node) error {
+	steps, err := m.each(cluster.StageContent, nodes, func(n driver.Node) (cluster.Step, error) {
 		return cluster.Step{Title: "bring images to " + n.Name, Limit: stageLimit, Acts: []cluster.Act{m.pull(m.To, n, ownerRunning)}}, nil
 	})
 	m.wave(cluster.StageContent, steps...)
@@ -184,15 +193,22 @@ func (m *maker) first() error {
 // joinAtOnce is how many workers join at the same time.
 const joinAtOnce = 8
 
-func (m *maker) join() error {
-	steps, err := m.each(cluster.Joining, m.setting.Nodes[1:], func(n driver.Node) (cluster.Step, error) {
+func (m *maker) join() error { return m.joinNodes(m.setting.Nodes[1:], false) }
+
+// joinNodes has nodes join, the control plane's first; await waits for each to be ready,
+// which it gets where the cluster's network is there already.
+func (m *maker) joinNodes(nodes []driver.Node, await bool) error {
+	steps, err := m.each(cluster.Joining, nodes, func(n driver.Node) (cluster.Step, error) {
 		acts, err := m.driver.Start(m.setting, n)
+		if await {
+			acts = append(acts, m.awaitNode(n))
+		}
 		return cluster.Step{Title: "join " + n.Name, Acts: acts}, err
 	})
 	if err != nil {
 		return err
 	}
-	alone := len(controls(m.setting.Nodes)) - 1 // etcd takes its members one by one
+	alone := len(controls(nodes)) // etcd takes its members one by one
 	for _, s := range steps[:alone] {
 		m.wave(cluster.Joining, s)
 	}
@@ -231,9 +247,13 @@ func (m *maker) layers(list []definition.Layer) {
 
 func (m *maker) await() (acts []cluster.Act) {
 	for _, n := range m.setting.Nodes {
-		acts = append(acts, kubeAct(cluster.KubeAct{Do: cluster.AwaitNode, Node: n.Name, Version: m.To.Kubernetes.Version, Limit: time.Duration(m.Spec.Upgrade.Health)}))
+		acts = append(acts, m.awaitNode(n))
 	}
 	return acts
+}
+
+func (m *maker) awaitNode(n driver.Node) cluster.Act {
+	return kubeAct(cluster.KubeAct{Do: cluster.AwaitNode, Node: n.Name, Version: m.To.Kubernetes.Version, Limit: time.Duration(m.Spec.Upgrade.Health)})
 }
 
 func (m *maker) verify() {

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -236,6 +237,8 @@ func (r *runner) kube(ctx context.Context, s *cluster.Step, act *cluster.KubeAct
 		return client.LabelNode(ctx, act.Node, act.Labels, act.Taints)
 	case cluster.Drain:
 		return client.Drain(ctx, act.Node, kube.DrainOptions{Limit: act.Limit, Progress: tell})
+	case cluster.Evacuate:
+		return r.evacuate(ctx, client, act, tell)
 	case cluster.Uncordon:
 		return client.Uncordon(ctx, act.Node)
 	case cluster.RemoveNode:
@@ -248,6 +251,15 @@ func (r *runner) kube(ctx context.Context, s *cluster.Step, act *cluster.KubeAct
 		return r.layer(ctx, client, act, tell)
 	}
 	return fmt.Errorf("%w: the plan wants %q done in the cluster, which this version does not know", registry.ErrInvalid, act.Do)
+}
+
+// evacuate empties a node that is to leave; one that is not there is empty.
+func (r *runner) evacuate(ctx context.Context, client *kube.Client, act *cluster.KubeAct, tell func(string)) error {
+	nodes, err := client.Nodes(ctx)
+	if err != nil || !slices.ContainsFunc(nodes, func(n kube.Node) bool { return n.Name == act.Node }) {
+		return err
+	}
+	return client.Drain(ctx, act.Node, kube.DrainOptions{Limit: act.Limit, Force: act.Force, Progress: tell})
 }
 
 func (r *runner) layer(ctx context.Context, client *kube.Client, act *cluster.KubeAct, tell func(string)) error {

@@ -75,6 +75,9 @@ type Driver interface {
 	// Renew makes a node's certificates new, and what holds them begins again; nothing
 	// where they renew themselves.
 	Renew(s *Setting, n Node) ([]cluster.Act, error)
+	// Leave takes a node out of what the control plane is made of, through another host
+	// of it that stays; the node itself may be dead.
+	Leave(n, through Node) []cluster.Act
 	// Remove takes a node out; its state is gone then.
 	Remove(s *Setting, n Node) ([]cluster.Act, error)
 }

@@ -73,6 +73,8 @@ func (t *task) do(ctx context.Context, op *host.Op) (any, error) {
 		return nil, t.restore(ctx, op.Restore)
 	case op.Clean != nil:
 		return t.clean(ctx, op.Clean)
+	case op.Member != nil:
+		return nil, t.removeMember(ctx, op.Member)
 	}
 	return nil, fmt.Errorf("operation %s: %w: this agent does not know what to do; it is older than the appliance", op.ID, registry.ErrInvalid)
 }
