@@ -51,6 +51,8 @@ func (s *site) Site(ctx context.Context, act cluster.SiteAct, _ map[string]json.
 		return s.settle(ctx, act.Definition)
 	case cluster.Forget:
 		return s.forget(ctx)
+	case cluster.ReleaseHost:
+		return s.c.opts.Hosts.SetCluster(ctx, act.Host, "")
 	}
 	return fmt.Errorf("%w: the plan wants %q, which this version does not know", registry.ErrInvalid, act.Do)
 }
@@ -123,8 +125,15 @@ func (s *site) forget(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range r.spec.Hosts() {
-		if err := s.c.opts.Hosts.SetCluster(ctx, name, ""); err != nil {
+	hosts, err := s.c.opts.Hosts.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, h := range hosts {
+		if h.Cluster != s.name {
+			continue
+		}
+		if err := s.c.opts.Hosts.SetCluster(ctx, h.Name, ""); err != nil {
 			return err
 		}
 	}

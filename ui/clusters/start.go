@@ -69,14 +69,15 @@ func (c *Clusters) Create(ctx context.Context, r CreateRequest) (*Cluster, error
 	if err := tryOut(ctx, spec, r.Password); err != nil {
 		return nil, err
 	}
-	if err := c.take(ctx, spec); err != nil {
-		return nil, err
-	}
 	content, err := json.Marshal(spec)
 	if err != nil {
 		return nil, err
 	}
 	sealed, err := c.sealPassword(spec.Name, r.Password)
+	if err != nil {
+		return nil, err
+	}
+	taken, err := c.take(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -89,24 +90,36 @@ func (c *Clusters) Create(ctx context.Context, r CreateRequest) (*Cluster, error
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, c.giveBack(ctx, taken))
 	}
 	return c.Get(ctx, spec.Name)
 }
 
-// take makes the hosts of a cluster its own, all or none.
-func (c *Clusters) take(ctx context.Context, spec *cluster.Spec) error {
-	var taken []string
-	for _, name := range spec.Hosts() {
-		if err := c.opts.Hosts.SetCluster(ctx, name, spec.Name); err != nil {
-			for _, back := range taken {
-				err = errors.Join(err, c.opts.Hosts.SetCluster(ctx, back, ""))
-			}
-			return err
-		}
-		taken = append(taken, name)
+// take makes the hosts of a cluster its own, all or none, and returns those that were
+// not its own before.
+func (c *Clusters) take(ctx context.Context, spec *cluster.Spec) (taken []string, err error) {
+	hosts, err := c.hosts(ctx, spec)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	for _, h := range hosts {
+		if h.Cluster == spec.Name {
+			continue
+		}
+		if err := c.opts.Hosts.SetCluster(ctx, h.Name, spec.Name); err != nil {
+			return nil, errors.Join(err, c.giveBack(ctx, taken))
+		}
+		taken = append(taken, h.Name)
+	}
+	return taken, nil
+}
+
+// giveBack lets hosts go that were taken for what could not be begun.
+func (c *Clusters) giveBack(ctx context.Context, taken []string) (err error) {
+	for _, name := range taken {
+		err = errors.Join(err, c.opts.Hosts.SetCluster(ctx, name, ""))
+	}
+	return err
 }
 
 // begin notes a run of a plan, together with what else changes, and has a job carry it
@@ -184,8 +197,11 @@ func (c *Clusters) do(ctx context.Context, p *cluster.Plan) (*Cluster, error) {
 	return c.Get(ctx, p.Cluster)
 }
 
-// supersedes are the kinds of runs that may take the place of one that has stopped.
-var supersedes = []cluster.RunKind{cluster.Rollback, cluster.Delete}
+// waysOut are the kinds of runs that may take the place of one that has stopped.
+var waysOut = map[cluster.RunKind][]cluster.RunKind{
+	cluster.Form: {cluster.Delete}, cluster.Stage: {cluster.Rollback, cluster.Delete}, cluster.Upgrade: {cluster.Rollback, cluster.Delete}, cluster.Rollback: {cluster.Rollback, cluster.Delete},
+	cluster.Scale: {cluster.Scale, cluster.Delete}, cluster.Set: {cluster.Set, cluster.Delete}, cluster.Renew: {cluster.Renew, cluster.Delete}, cluster.Delete: {cluster.Delete},
+}
 
 // mayBegin looks whether a cluster's last run lets another one begin, and abandons one
 // that has stopped when the new one is a way out of it.
@@ -194,7 +210,7 @@ func mayBegin(ctx context.Context, tx *sql.Tx, p *cluster.Plan) error {
 	if err != nil || last == nil || !last.state.open() {
 		return err
 	}
-	if last.state == RunRunning || !slices.Contains(supersedes, p.Kind) {
+	if last.state == RunRunning || !slices.Contains(waysOut[last.kind], p.Kind) {
 		return fmt.Errorf("cluster %s: %w: %s %s is %s: see 'landfall cluster get %s'", p.Cluster, registry.ErrConflict, last.kind, last.id, last.state, p.Cluster)
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE cluster_runs SET state = ?, ended_at = ? WHERE id = ?`, RunAbandoned, now(), last.id)
@@ -277,10 +293,20 @@ func (c *Clusters) Delete(ctx context.Context, name string, force bool) (*Cluste
 	if err != nil {
 		return nil, err
 	}
+	if force {
+		if r.spec, err = c.known(ctx, r.spec); err != nil {
+			return nil, err
+		}
+	}
 	in, err := c.input(ctx, r, firstOf(r.running, r.staged, r.spec.Definition), "")
 	if err != nil {
 		return nil, err
 	}
+	left, err := c.leftovers(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	in.Hosts = append(in.Hosts, left...)
 	p, err := plan.Delete(*in, force)
 	if err != nil {
 		return nil, err

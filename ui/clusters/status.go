@@ -18,6 +18,8 @@ const (
 	Upgrading Phase = "upgrading"
 	Returning Phase = "rolling-back"
 	Scaling   Phase = "scaling"
+	Setting   Phase = "setting"
+	Renewing  Phase = "renewing"
 	Deleting  Phase = "deleting"
 	Paused    Phase = "paused"
 	Stopped   Phase = "stopped" // something failed; the reason says what, the next act what to do
@@ -25,7 +27,8 @@ const (
 
 // busy is the phase while a run is at work.
 var busy = map[cluster.RunKind]Phase{
-	cluster.Form: Forming, cluster.Stage: Staging, cluster.Upgrade: Upgrading, cluster.Rollback: Returning, cluster.Scale: Scaling, cluster.Delete: Deleting,
+	cluster.Form: Forming, cluster.Stage: Staging, cluster.Upgrade: Upgrading, cluster.Rollback: Returning, cluster.Scale: Scaling, cluster.Set: Setting,
+	cluster.Renew: Renewing, cluster.Delete: Deleting,
 }
 
 // RunState is how a run is.
@@ -45,7 +48,7 @@ func (s RunState) open() bool { return s == RunRunning || s == RunPaused || s ==
 // Cluster is a cluster as people are told of it.
 type Cluster struct {
 	Name     string        `json:"name"`
-	Phase    Phase         `json:"phase" enum:"forming,running,staging,upgrading,rolling-back,scaling,deleting,paused,stopped"`
+	Phase    Phase         `json:"phase" enum:"forming,running,staging,upgrading,rolling-back,scaling,setting,renewing,deleting,paused,stopped"`
 	Reason   string        `json:"reason,omitempty" doc:"Why it stopped, or what it waits for"`
 	Next     string        `json:"next,omitempty" doc:"What to do, or what it does next"`
 	Running  string        `json:"running,omitempty" doc:"The definition that it was brought to last"`
@@ -61,7 +64,7 @@ type Cluster struct {
 // Run is one time that something is done to a cluster.
 type Run struct {
 	ID    string          `json:"id"`
-	Kind  cluster.RunKind `json:"kind" enum:"form,stage,upgrade,rollback,scale,delete"`
+	Kind  cluster.RunKind `json:"kind" enum:"form,stage,upgrade,rollback,scale,set,renew,delete"`
 	State RunState        `json:"state" enum:"running,paused,failed,done,abandoned"`
 	Job   string          `json:"job,omitempty" doc:"That carries it out"`
 	From  string          `json:"from,omitempty"`

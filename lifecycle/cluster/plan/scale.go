@@ -91,9 +91,9 @@ func (s *scale) leaving() (list []driver.Node) {
 		if s.Spec.Pool(name) != "" {
 			continue
 		}
-		n := driver.Node{Name: name, Role: driver.Worker}
-		if slices.Contains(s.was.Spec.ControlPlane.Hosts, name) {
-			n.Role = driver.Control
+		n := driver.Node{Name: name, Role: driver.Control} // also one of a run that stopped, which may have been
+		if pool := s.was.Spec.Pool(name); pool != "" && pool != cluster.ControlPlanePool {
+			n.Role = driver.Worker
 		}
 		i := slices.IndexFunc(s.was.Hosts, func(h host.Host) bool { return h.Name == name })
 		if i < 0 {
@@ -151,6 +151,8 @@ func (s *scale) quorum() error {
 		return err
 	}
 	dead, living := s.leavers(driver.Control)
+	stopped := func(n driver.Node) bool { return s.was.Spec.Pool(n.Name) == "" } // of a run that stopped: no member that counts
+	dead, living = slices.DeleteFunc(dead, stopped), slices.DeleteFunc(living, stopped)
 	for _, n := range dead {
 		members--
 		if err := enough("without " + n.Name); err != nil {
@@ -196,8 +198,8 @@ func (s *scale) checkNew() error {
 		step := s.checkHost(n)
 		step.Acts[0].Host.Op.Check.Peers = s.peers(s.here())
 		if s.belongs(n.Name) {
-			clean := cluster.Act{Host: &cluster.HostAct{Host: n.Name, Op: host.Op{Clean: &host.Clean{}}}}
-			step.Acts = append([]cluster.Act{clean}, step.Acts...)
+			before := append(s.driver.Leave(n, s.through), cluster.Act{Host: &cluster.HostAct{Host: n.Name, Op: host.Op{Clean: &host.Clean{}}}})
+			step.Acts = append(before, step.Acts...)
 		}
 		return step, nil
 	})
