@@ -96,6 +96,7 @@ func (a *API) clusterRoutes() {
 			})
 		})
 	a.clusterMoveRoutes()
+	a.clusterChangeRoutes()
 }
 
 func (a *API) clusterMoveRoutes() {

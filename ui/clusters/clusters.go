@@ -19,6 +19,7 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/sqldb"
 	"github.com/landfall-dev/landfall/lifecycle/cluster/kube"
+	"github.com/landfall-dev/landfall/lifecycle/cluster/run"
 	"github.com/landfall-dev/landfall/lifecycle/host"
 	"github.com/landfall-dev/landfall/lifecycle/render"
 	"github.com/landfall-dev/landfall/lifecycle/sitevalues"
@@ -46,6 +47,16 @@ type Hosts interface {
 	SetCluster(ctx context.Context, name, cluster string) error
 }
 
+// Kube is a cluster as it is spoken to: a kube.Client.
+type Kube interface {
+	run.Kube
+	Blockers(ctx context.Context, nodes []string) ([]kube.Blocker, error)
+	Drift(ctx context.Context, want kube.Wanted) (*kube.Drift, error)
+	Close()
+}
+
+var _ Kube = (*kube.Client)(nil)
+
 // Options of Clusters. What is not said otherwise is required.
 type Options struct {
 	Definitions *definitions.Definitions
@@ -55,9 +66,11 @@ type Options struct {
 	// Registry is how hosts reach the site's own registry.
 	Registry func(ctx context.Context) (host.Source, error)
 	Renderer *render.Renderer // nil: one with the default limits
-	Audit    *audit.Log       // nil: nothing is audited
-	Events   *events.Bus      // nil: nobody is told
-	Log      *slog.Logger     // nil for silence
+	// Dial speaks to a cluster with a kubeconfig; nil: as kube.New does.
+	Dial   func(kubeconfig []byte) (Kube, error)
+	Audit  *audit.Log   // nil: nothing is audited
+	Events *events.Bus  // nil: nobody is told
+	Log    *slog.Logger // nil for silence
 }
 
 // Clusters are those of one site.
@@ -74,7 +87,7 @@ type Clusters struct {
 
 // dialed is how a cluster is spoken to, for as long as its certificate is good.
 type dialed struct {
-	client   *kube.Client
+	client   Kube
 	endpoint string
 	until    time.Time
 }
@@ -97,6 +110,9 @@ func Open(ctx context.Context, s *store.Store, opts Options) (*Clusters, error) 
 		return nil, registry.DiskError(err)
 	}
 	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
+	if opts.Dial == nil {
+		opts.Dial = func(kubeconfig []byte) (Kube, error) { return kube.New(kubeconfig, kube.Options{Log: opts.Log}) }
+	}
 	opts.Renderer = cmp.Or(opts.Renderer, &render.Renderer{})
 	c := &Clusters{store: s, db: db, opts: opts, clients: map[string]*dialed{}, outlines: map[string]*outline{}, notes: map[string]map[string]note{}}
 	opts.Jobs.Register(jobs.Kind{Name: JobKind, Lane: JobKind, Width: atOnce, Run: c.work})

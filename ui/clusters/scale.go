@@ -32,6 +32,12 @@ func (c *Clusters) PlanScale(ctx context.Context, name string, r ScaleRequest) (
 // Scale begins to give a cluster other hosts or pools. ErrConflict when that would cost
 // the control plane its majority, or a host belongs to another cluster.
 func (c *Clusters) Scale(ctx context.Context, name string, r ScaleRequest) (*Cluster, error) {
+	switch again, err := c.again(ctx, name, cluster.Scale); {
+	case err != nil:
+		return nil, err
+	case again:
+		return c.Get(ctx, name)
+	}
 	in, p, err := c.scale(ctx, name, r)
 	if err != nil {
 		return nil, err

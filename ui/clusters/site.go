@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -122,6 +123,9 @@ func (s *site) settle(ctx context.Context, definition string) error {
 // forget lets go of a cluster that is gone.
 func (s *site) forget(ctx context.Context) error {
 	r, err := s.c.row(ctx, s.c.db.Read, s.name)
+	if errors.Is(err, registry.ErrNotFound) { // it was interrupted after that
+		return s.c.sweepPins(ctx, s.name)
+	}
 	if err != nil {
 		return err
 	}
@@ -141,6 +145,9 @@ func (s *site) forget(ctx context.Context) error {
 		return err
 	}
 	s.c.mu.Lock()
+	if known := s.c.clients[s.name]; known != nil {
+		known.client.Close()
+	}
 	delete(s.c.clients, s.name)
 	s.c.mu.Unlock()
 	err = s.c.db.Write(ctx, func(tx *sql.Tx) error {
@@ -197,7 +204,7 @@ func (c *Clusters) keys(ctx context.Context, name string) (*pki.Keys, error) {
 }
 
 // Kube implements run.Site.
-func (s *site) Kube(ctx context.Context) (*kube.Client, error) { return s.c.kube(ctx, s.name) }
+func (s *site) Kube(ctx context.Context) (run.Kube, error) { return s.c.kube(ctx, s.name) }
 
 // Names and lives of the certificates with which a cluster is spoken to.
 const (
@@ -208,7 +215,7 @@ const (
 )
 
 // kube speaks to a cluster.
-func (c *Clusters) kube(ctx context.Context, name string) (*kube.Client, error) {
+func (c *Clusters) kube(ctx context.Context, name string) (Kube, error) {
 	r, err := c.row(ctx, c.db.Read, name)
 	if err != nil {
 		return nil, err
@@ -224,12 +231,15 @@ func (c *Clusters) kube(ctx context.Context, name string) (*kube.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	client, err := kube.New(config, kube.Options{Log: c.opts.Log})
+	client, err := c.opts.Dial(config)
 	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if known != nil && c.clients[name] == known {
+		known.client.Close()
+	}
 	c.clients[name] = &dialed{client, endpoint, time.Now().Add(ourHalf)}
 	return client, nil
 }

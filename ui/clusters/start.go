@@ -189,6 +189,16 @@ func begun(ctx context.Context, tx *sql.Tx, p *cluster.Plan, key string) (bool, 
 	return true, err
 }
 
+// again reports whether the key of a context has begun such a run of a cluster already:
+// by now another one may not be possible, and need not.
+func (c *Clusters) again(ctx context.Context, name string, kind cluster.RunKind) (there bool, err error) {
+	if keyOf(ctx) == "" {
+		return false, nil
+	}
+	err = c.db.Read.QueryRowContext(ctx, `SELECT count(*) > 0 FROM cluster_runs WHERE idempotent = ? AND cluster = ? AND kind = ?`, keyOf(ctx), name, kind).Scan(&there)
+	return there, registry.DiskError(err)
+}
+
 // do begins a run of a plan of a cluster that is there.
 func (c *Clusters) do(ctx context.Context, p *cluster.Plan) (*Cluster, error) {
 	if err := c.begin(ctx, p, nil); err != nil {

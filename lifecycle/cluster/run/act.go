@@ -254,7 +254,7 @@ func (r *runner) kube(ctx context.Context, s *cluster.Step, act *cluster.KubeAct
 }
 
 // evacuate empties a node that is to leave; one that is not there is empty.
-func (r *runner) evacuate(ctx context.Context, client *kube.Client, act *cluster.KubeAct, tell func(string)) error {
+func (r *runner) evacuate(ctx context.Context, client Kube, act *cluster.KubeAct, tell func(string)) error {
 	nodes, err := client.Nodes(ctx)
 	if err != nil || !slices.ContainsFunc(nodes, func(n kube.Node) bool { return n.Name == act.Node }) {
 		return err
@@ -262,7 +262,7 @@ func (r *runner) evacuate(ctx context.Context, client *kube.Client, act *cluster
 	return client.Drain(ctx, act.Node, kube.DrainOptions{Limit: act.Limit, Force: act.Force, Progress: tell})
 }
 
-func (r *runner) layer(ctx context.Context, client *kube.Client, act *cluster.KubeAct, tell func(string)) error {
+func (r *runner) layer(ctx context.Context, client Kube, act *cluster.KubeAct, tell func(string)) error {
 	opts := kube.ApplyOptions{Limit: act.Limit, Progress: tell}
 	if act.Do == cluster.RemoveLayer {
 		applied, err := client.RemoveLayer(ctx, act.Layer, opts)

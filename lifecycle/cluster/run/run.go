@@ -78,7 +78,7 @@ type Site interface {
 	// Login is that of the account of the cluster's source; empty when it has none.
 	Login(ctx context.Context) (user, password string, err error)
 	// Kube speaks to the cluster.
-	Kube(ctx context.Context) (*kube.Client, error)
+	Kube(ctx context.Context) (Kube, error)
 	// Layer renders a layer of a definition for the cluster.
 	Layer(ctx context.Context, definition, layer string) (*kube.Layer, error)
 	// Allowed are the images that a definition's pods may run, with their digests.

@@ -92,7 +92,7 @@ func (s *site) Keys(context.Context) (*pki.Keys, error) { return s.keys, nil }
 func (*site) Login(context.Context) (user, password string, err error) {
 	return "robot$edge", "secret", nil
 }
-func (*site) Kube(context.Context) (*kube.Client, error) { return nil, registry.ErrUnreachable }
+func (*site) Kube(context.Context) (run.Kube, error) { return nil, registry.ErrUnreachable }
 func (*site) Layer(context.Context, string, string) (*kube.Layer, error) {
 	return nil, registry.ErrNotFound
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/landfall-dev/landfall/lifecycle/cluster/kube"
 	"github.com/landfall-dev/landfall/registry"
 )
 
@@ -14,7 +13,7 @@ const told = 10
 
 // verify proves that pods run what the definition names, and nothing else. What runs in
 // namespaces that are none of its is told.
-func (r *runner) verify(ctx context.Context, client *kube.Client, definition string, tell func(string)) error {
+func (r *runner) verify(ctx context.Context, client Kube, definition string, tell func(string)) error {
 	allowed, err := r.Site.Allowed(ctx, definition)
 	if err != nil {
 		return err
@@ -41,7 +40,7 @@ func (r *runner) verify(ctx context.Context, client *kube.Client, definition str
 }
 
 // health proves that nodes, control plane and layers are as they should be.
-func (r *runner) health(ctx context.Context, client *kube.Client) error {
+func (r *runner) health(ctx context.Context, client Kube) error {
 	findings, err := client.Health(ctx)
 	if err != nil || len(findings) == 0 {
 		return err

@@ -1,0 +1,35 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/landfall-dev/landfall/lifecycle/cluster"
+	"github.com/landfall-dev/landfall/ui/auth"
+	"github.com/landfall-dev/landfall/ui/clusters"
+)
+
+type scaleClusterInput struct {
+	ClusterInput
+	Keyed
+	Body clusters.ScaleRequest
+}
+
+// clusterChangeRoutes change a cluster that runs.
+func (a *API) clusterChangeRoutes() {
+	add(a, route{method: http.MethodPost, path: "/clusters/{name}/scale", id: "scale-cluster", right: auth.ClustersWrite, status: http.StatusAccepted, body: maxClusterDocument,
+		summary: "Give a cluster other hosts or pools", about: "Hosts join first, then others leave and are cleaned. It goes on in the background."},
+		func(ctx context.Context, in *scaleClusterInput) (*answer[*clusters.Cluster], error) {
+			return withClusters(a, func(c *clusters.Clusters) (*clusters.Cluster, error) {
+				return c.Scale(clusters.WithKey(ctx, in.Key), in.Name, in.Body)
+			})
+		})
+	add(a, route{method: http.MethodPost, path: "/clusters/{name}/scale/plan", id: "plan-cluster-scale", right: auth.ClustersWrite, body: maxClusterDocument,
+		summary: "Say what scaling a cluster would do"},
+		func(ctx context.Context, in *struct {
+			ClusterInput
+			Body clusters.ScaleRequest
+		}) (*answer[*cluster.Plan], error) {
+			return withClusters(a, func(c *clusters.Clusters) (*cluster.Plan, error) { return c.PlanScale(ctx, in.Name, in.Body) })
+		})
+}
