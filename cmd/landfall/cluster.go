@@ -80,6 +80,9 @@ func showCluster(w io.Writer, one *clusters.Cluster, asJSON bool) error {
 			fmt.Fprintf(t, "  %s\t%s\n", line[0], shown(line[1]))
 		}
 	}
+	if e := one.Certificates; e != nil {
+		fmt.Fprintf(t, "  certificates\tvalid until %s (%s of host %s)\n", e.Ends.Local().Format(time.DateTime), shown(e.Certificate), e.Host)
+	}
 	if err := t.Flush(); err != nil || one.Run == nil {
 		return err
 	}

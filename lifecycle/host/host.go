@@ -43,21 +43,22 @@ func (h Host) Platform() registry.Platform {
 
 // Inventory is what an agent tells of its machine. What cannot be known is empty.
 type Inventory struct {
-	At        time.Time   `json:"at" doc:"By the host's clock"`
-	Platform  string      `json:"platform" example:"linux/amd64"`
-	MachineID string      `json:"machineID" doc:"Of /etc/machine-id"`
-	ProductID string      `json:"productID,omitempty" doc:"The UUID that the firmware tells"`
-	BootID    string      `json:"bootID" doc:"Another one after each start of the machine"`
-	Hostname  string      `json:"hostname"`
-	OS        string      `json:"os" doc:"As os-release calls it"`
-	Kernel    Kernel      `json:"kernel"`
-	Hardware  Hardware    `json:"hardware"`
-	Disks     []Disk      `json:"disks,omitempty" doc:"File systems on which content, Kubernetes and logs are"`
-	Networks  []Network   `json:"networks,omitempty"`
-	Time      Clock       `json:"time"`
-	Runtime   Runtime     `json:"runtime"`
-	Providers []Installed `json:"providers,omitempty"`
-	Health    []Finding   `json:"health,omitempty" doc:"What is not as it should be"`
+	At           time.Time     `json:"at" doc:"By the host's clock"`
+	Platform     string        `json:"platform" example:"linux/amd64"`
+	MachineID    string        `json:"machineID" doc:"Of /etc/machine-id"`
+	ProductID    string        `json:"productID,omitempty" doc:"The UUID that the firmware tells"`
+	BootID       string        `json:"bootID" doc:"Another one after each start of the machine"`
+	Hostname     string        `json:"hostname"`
+	OS           string        `json:"os" doc:"As os-release calls it"`
+	Kernel       Kernel        `json:"kernel"`
+	Hardware     Hardware      `json:"hardware"`
+	Disks        []Disk        `json:"disks,omitempty" doc:"File systems on which content, Kubernetes and logs are"`
+	Networks     []Network     `json:"networks,omitempty"`
+	Time         Clock         `json:"time"`
+	Runtime      Runtime       `json:"runtime"`
+	Providers    []Installed   `json:"providers,omitempty"`
+	Certificates []Certificate `json:"certificates,omitempty" doc:"Of Kubernetes on this host, that are renewed by command"`
+	Health       []Finding     `json:"health,omitempty" doc:"What is not as it should be"`
 }
 
 // Kernel is what matters of a kernel to Kubernetes.
@@ -131,6 +132,12 @@ type Installed struct {
 	Digest    digest.Digest `json:"digest"`
 	Current   bool          `json:"current" doc:"In use; else it is the one before, for the way back"`
 	Installed time.Time     `json:"installed"`
+}
+
+// Certificate is one that Kubernetes has on a host.
+type Certificate struct {
+	Name string    `json:"name" example:"apiserver"`
+	Ends time.Time `json:"ends"`
 }
 
 // Severity is how bad a finding is.

@@ -28,6 +28,7 @@ type Op struct {
 	Restore  *Restore  `json:"restore,omitempty"`
 	Clean    *Clean    `json:"clean,omitempty"`
 	Member   *Member   `json:"member,omitempty"`
+	Compare  *Compare  `json:"compare,omitempty"`
 }
 
 // Check looks whether a host can become part of a cluster. Its output is Checked; that
@@ -225,6 +226,31 @@ type Member struct {
 	Address string `json:"address,omitempty" doc:"Of its host: a member that has never begun has no name yet"`
 }
 
+// Compare looks whether a host has files and images as they should be, and changes
+// nothing. Output: Compared.
+type Compare struct {
+	Files  []FileSum `json:"files,omitempty"`
+	Images []Image   `json:"images,omitempty" doc:"That have to be pinned"`
+}
+
+// FileSum is what a file should be.
+type FileSum struct {
+	Path   string        `json:"path" doc:"Absolute"`
+	Digest digest.Digest `json:"digest"`
+}
+
+// Compared is the output of a Compare: what is otherwise.
+type Compared struct {
+	Files  []FileState `json:"files,omitempty"`
+	Images []Image     `json:"images,omitempty" doc:"That are not there, or not pinned"`
+}
+
+// FileState is how a file is that is not as it should be.
+type FileState struct {
+	Path  string `json:"path"`
+	State string `json:"state" enum:"missing,changed"`
+}
+
 // Clean takes all away that operations have put on a host: Kubernetes and its state,
 // files, units, providers and pins. Images stay in the runtime's folder only when Keep
 // says so, or when the runtime ran before operations came. Output: Cleaned.
@@ -302,6 +328,8 @@ func (o *Op) Kind() string {
 		return "restore"
 	case o.Clean != nil:
 		return "clean"
+	case o.Compare != nil:
+		return "compare"
 	case o.Member != nil:
 		return "etcd member remove " + o.Member.Remove
 	}
@@ -312,7 +340,7 @@ func (o *Op) Kind() string {
 func (o *Op) Valid() error {
 	n := 0
 	for _, is := range []bool{o.Check != nil, o.Files != nil, o.Provider != nil, o.Unit != nil, o.Kubeadm != nil, o.K3s != nil,
-		o.Pull != nil, o.Unpin != nil, o.Snapshot != nil, o.Restore != nil, o.Clean != nil, o.Member != nil} {
+		o.Pull != nil, o.Unpin != nil, o.Snapshot != nil, o.Restore != nil, o.Clean != nil, o.Member != nil, o.Compare != nil} {
 		if is {
 			n++
 		}

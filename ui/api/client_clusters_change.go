@@ -17,3 +17,13 @@ func (c *Client) ScaleCluster(ctx context.Context, name string, r clusters.Scale
 func (c *Client) PlanScale(ctx context.Context, name string, r clusters.ScaleRequest) (p *cluster.Plan, err error) {
 	return p, c.call(ctx, http.MethodPost, clusterPath(name, "scale", "plan"), r, &p)
 }
+
+// RenewCertificates begins to make the certificates of a cluster's hosts new.
+func (c *Client) RenewCertificates(ctx context.Context, name string) (*clusters.Cluster, error) {
+	return c.changeCluster(ctx, http.MethodPost, clusterPath(name, "renew-certificates"), nil)
+}
+
+// Drift compares a cluster and its hosts with the definition that it runs.
+func (c *Client) Drift(ctx context.Context, name string) (d *clusters.Drift, err error) {
+	return d, c.call(ctx, http.MethodGet, clusterPath(name, "drift"), nil, &d)
+}

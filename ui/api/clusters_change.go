@@ -9,6 +9,11 @@ import (
 	"github.com/landfall-dev/landfall/ui/clusters"
 )
 
+type namedClusterInput struct {
+	ClusterInput
+	Keyed
+}
+
 type scaleClusterInput struct {
 	ClusterInput
 	Keyed
@@ -31,5 +36,16 @@ func (a *API) clusterChangeRoutes() {
 			Body clusters.ScaleRequest
 		}) (*answer[*cluster.Plan], error) {
 			return withClusters(a, func(c *clusters.Clusters) (*cluster.Plan, error) { return c.PlanScale(ctx, in.Name, in.Body) })
+		})
+	add(a, route{method: http.MethodPost, path: "/clusters/{name}/renew-certificates", id: "renew-cluster-certificates", right: auth.ClustersWrite, status: http.StatusAccepted,
+		summary: "Make the certificates of a cluster's hosts new, one host after another"},
+		func(ctx context.Context, in *namedClusterInput) (*answer[*clusters.Cluster], error) {
+			return withClusters(a, func(c *clusters.Clusters) (*clusters.Cluster, error) {
+				return c.Renew(clusters.WithKey(ctx, in.Key), in.Name)
+			})
+		})
+	add(a, route{method: http.MethodGet, path: "/clusters/{name}/drift", id: "get-cluster-drift", right: auth.ClustersRead, summary: "Compare a cluster and its hosts with the definition that it runs"},
+		func(ctx context.Context, in *ClusterInput) (*answer[*clusters.Drift], error) {
+			return withClusters(a, func(c *clusters.Clusters) (*clusters.Drift, error) { return c.Drift(ctx, in.Name) })
 		})
 }

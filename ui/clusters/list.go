@@ -40,6 +40,7 @@ func (c *Clusters) Get(ctx context.Context, name string) (*Cluster, error) {
 func (c *Clusters) show(ctx context.Context, r *row) (*Cluster, error) {
 	one := &Cluster{Name: r.name, Running: r.running, Previous: r.previous, Staged: r.staged, Endpoint: c.endpoint(ctx, r.spec), Spec: r.spec,
 		Created: timeOf(r.created), Updated: timeOf(r.updated)}
+	one.Certificates = c.soonest(ctx, r.name)
 	last, err := c.lastShown(ctx, r.name)
 	if err != nil {
 		return nil, err

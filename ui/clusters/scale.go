@@ -59,12 +59,9 @@ func (c *Clusters) Scale(ctx context.Context, name string, r ScaleRequest) (*Clu
 
 // scale gathers what the plan is made of, and makes it.
 func (c *Clusters) scale(ctx context.Context, name string, r ScaleRequest) (*plan.Input, *cluster.Plan, error) {
-	have, err := c.row(ctx, c.db.Read, name)
+	have, err := c.running(ctx, name)
 	if err != nil {
 		return nil, nil, err
-	}
-	if have.running == "" {
-		return nil, nil, fmt.Errorf("cluster %s: %w: it does not run yet", name, registry.ErrConflict)
 	}
 	was, err := c.was(ctx, have)
 	if err != nil {

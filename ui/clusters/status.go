@@ -47,18 +47,19 @@ func (s RunState) open() bool { return s == RunRunning || s == RunPaused || s ==
 
 // Cluster is a cluster as people are told of it.
 type Cluster struct {
-	Name     string        `json:"name"`
-	Phase    Phase         `json:"phase" enum:"forming,running,staging,upgrading,rolling-back,scaling,setting,renewing,deleting,paused,stopped"`
-	Reason   string        `json:"reason,omitempty" doc:"Why it stopped, or what it waits for"`
-	Next     string        `json:"next,omitempty" doc:"What to do, or what it does next"`
-	Running  string        `json:"running,omitempty" doc:"The definition that it was brought to last"`
-	Previous string        `json:"previous,omitempty" doc:"The definition that it can return to"`
-	Staged   string        `json:"staged,omitempty" doc:"The definition that its hosts are getting, or hold already"`
-	Endpoint string        `json:"endpoint" doc:"HOST:PORT of the API server"`
-	Spec     *cluster.Spec `json:"spec"`
-	Run      *Run          `json:"run,omitempty" doc:"What was done to it last, or is being done"`
-	Created  time.Time     `json:"created"`
-	Updated  time.Time     `json:"updated"`
+	Name         string        `json:"name"`
+	Phase        Phase         `json:"phase" enum:"forming,running,staging,upgrading,rolling-back,scaling,setting,renewing,deleting,paused,stopped"`
+	Reason       string        `json:"reason,omitempty" doc:"Why it stopped, or what it waits for"`
+	Next         string        `json:"next,omitempty" doc:"What to do, or what it does next"`
+	Running      string        `json:"running,omitempty" doc:"The definition that it was brought to last"`
+	Previous     string        `json:"previous,omitempty" doc:"The definition that it can return to"`
+	Staged       string        `json:"staged,omitempty" doc:"The definition that its hosts are getting, or hold already"`
+	Endpoint     string        `json:"endpoint" doc:"HOST:PORT of the API server"`
+	Certificates *Expiry       `json:"certificates,omitempty" doc:"Of its hosts, the certificate that ends first; that of the cluster's authorities is valid for ten years"`
+	Spec         *cluster.Spec `json:"spec"`
+	Run          *Run          `json:"run,omitempty" doc:"What was done to it last, or is being done"`
+	Created      time.Time     `json:"created"`
+	Updated      time.Time     `json:"updated"`
 }
 
 // Run is one time that something is done to a cluster.

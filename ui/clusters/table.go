@@ -61,6 +61,15 @@ func (c *Clusters) row(ctx context.Context, q queryer, name string) (*row, error
 	return r, registry.DiskError(err)
 }
 
+// running reads a cluster that runs a definition; ErrConflict when it does not yet.
+func (c *Clusters) running(ctx context.Context, name string) (*row, error) {
+	r, err := c.row(ctx, c.db.Read, name)
+	if err == nil && r.running == "" {
+		err = fmt.Errorf("cluster %s: %w: it does not run yet", name, registry.ErrConflict)
+	}
+	return r, err
+}
+
 // rows reads all clusters, by name.
 func (c *Clusters) rows(ctx context.Context) (list []*row, err error) {
 	rows, err := c.db.Read.QueryContext(ctx, `SELECT `+rowColumns+` FROM clusters ORDER BY name`)

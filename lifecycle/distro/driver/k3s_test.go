@@ -46,9 +46,10 @@ type quiet struct{}
 func (quiet) Pull(context.Context, host.Pull, func(done, total int64)) (host.Pulled, error) {
 	return host.Pulled{}, nil
 }
-func (quiet) Unpin(context.Context, string) error                   { return nil }
-func (quiet) Canary(context.Context, host.Source, host.Image) error { return nil }
-func (quiet) Status(context.Context) host.Runtime                   { return host.Runtime{} }
+func (quiet) Unpin(context.Context, string) error                         { return nil }
+func (quiet) Canary(context.Context, host.Source, host.Image) error       { return nil }
+func (quiet) Lacking(context.Context, []host.Image) ([]host.Image, error) { return nil, nil }
+func (quiet) Status(context.Context) host.Runtime                         { return host.Runtime{} }
 
 func newField(t *testing.T, controls int) *field {
 	t.Helper()

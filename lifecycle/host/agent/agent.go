@@ -63,6 +63,8 @@ type Runtime interface {
 	Unpin(ctx context.Context, owner string) error
 	// Canary pulls an image from a source by its name, and keeps nothing of it.
 	Canary(ctx context.Context, s host.Source, i host.Image) error
+	// Lacking are those of some images that are not there or not pinned.
+	Lacking(ctx context.Context, list []host.Image) ([]host.Image, error)
 	Status(ctx context.Context) host.Runtime
 }
 

@@ -68,9 +68,10 @@ type noRuntime struct{}
 func (noRuntime) Pull(context.Context, host.Pull, func(done, total int64)) (host.Pulled, error) {
 	return host.Pulled{}, nil
 }
-func (noRuntime) Unpin(context.Context, string) error                   { return nil }
-func (noRuntime) Canary(context.Context, host.Source, host.Image) error { return nil }
-func (noRuntime) Status(context.Context) host.Runtime                   { return host.Runtime{} }
+func (noRuntime) Unpin(context.Context, string) error                         { return nil }
+func (noRuntime) Canary(context.Context, host.Source, host.Image) error       { return nil }
+func (noRuntime) Lacking(context.Context, []host.Image) ([]host.Image, error) { return nil, nil }
+func (noRuntime) Status(context.Context) host.Runtime                         { return host.Runtime{} }
 
 // kit is a host: its root with stand-ins for its programs, its data folder, and a site.
 type kit struct {

@@ -13,8 +13,8 @@ import (
 	"github.com/landfall-dev/landfall/registry"
 )
 
-// etcd is a stand-in for its gateway with members by name, each at 10.0.0.N.
-func etcd(t *testing.T, refuse string, names ...string) (g gateway, left func() string) {
+// members is a stand-in for the gateway of an etcd with some by name, each at 10.0.0.N.
+func members(t *testing.T, refuse string, names ...string) (g gateway, left func() string) {
 	t.Helper()
 	answer := func(w http.ResponseWriter, r *http.Request) {
 		var asked struct{ ID string }
@@ -55,7 +55,7 @@ func etcd(t *testing.T, refuse string, names ...string) (g gateway, left func() 
 // done, and nobody else goes.
 func TestMember(t *testing.T) {
 	t.Parallel()
-	g, left := etcd(t, "", "c1", "c2", "")
+	g, left := members(t, "", "c1", "c2", "")
 	for _, c := range []struct {
 		m    host.Member
 		left string
@@ -79,11 +79,11 @@ func TestMember(t *testing.T) {
 // gone meanwhile is out.
 func TestMemberRefused(t *testing.T) {
 	t.Parallel()
-	g, _ := etcd(t, "etcdserver: re-configuration failed due to not enough started members", "c1", "c2")
+	g, _ := members(t, "etcdserver: re-configuration failed due to not enough started members", "c1", "c2")
 	if err := g.remove(t.Context(), &host.Member{Remove: "c2"}); !errors.Is(err, registry.ErrConflict) || !strings.Contains(err.Error(), "not enough started members") {
 		t.Errorf("%v", err)
 	}
-	g, _ = etcd(t, "etcdserver: member not found", "c1", "c2")
+	g, _ = members(t, "etcdserver: member not found", "c1", "c2")
 	if err := g.remove(t.Context(), &host.Member{Remove: "c2"}); err != nil {
 		t.Error(err)
 	}

@@ -53,6 +53,7 @@ func Read(ctx context.Context, opts Options) host.Inventory {
 	if opts.Providers != nil {
 		i.Providers = opts.Providers()
 	}
+	i.Certificates = r.certificates()
 	i.Health = examine(&i, known)
 	return i
 }
