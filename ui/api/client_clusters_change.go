@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/landfall-dev/landfall/lifecycle/cluster"
+	"github.com/landfall-dev/landfall/lifecycle/sitevalues"
 	"github.com/landfall-dev/landfall/ui/clusters"
 )
 
@@ -26,4 +27,30 @@ func (c *Client) RenewCertificates(ctx context.Context, name string) (*clusters.
 // Drift compares a cluster and its hosts with the definition that it runs.
 func (c *Client) Drift(ctx context.Context, name string) (d *clusters.Drift, err error) {
 	return d, c.call(ctx, http.MethodGet, clusterPath(name, "drift"), nil, &d)
+}
+
+// PreviewVariables says what other values of a cluster's variables would change. Values
+// may be secrets: they are not sent where others can read them on the way.
+func (c *Client) PreviewVariables(ctx context.Context, name string, p sitevalues.Patch) (preview *clusters.SetPreview, err error) {
+	if c.exposed != nil {
+		return nil, c.exposed
+	}
+	body, err := patchBody(p)
+	if err != nil {
+		return nil, err
+	}
+	return preview, c.call(ctx, http.MethodPost, clusterPath(name, "variables", "preview"), body, &preview)
+}
+
+// SetVariables keeps other values of a cluster's variables, and begins to apply what
+// they change.
+func (c *Client) SetVariables(ctx context.Context, name string, p sitevalues.Patch) (*clusters.Cluster, error) {
+	if c.exposed != nil {
+		return nil, c.exposed
+	}
+	body, err := patchBody(p)
+	if err != nil {
+		return nil, err
+	}
+	return c.changeCluster(ctx, http.MethodPatch, clusterPath(name, "variables"), body)
 }

@@ -86,11 +86,9 @@ func (c *Client) SetDefinitionValues(ctx context.Context, name string, p siteval
 	if c.exposed != nil {
 		return nil, c.exposed
 	}
-	body := valuesPatch{Set: map[string]json.RawMessage{}, Unset: p.Unset}
-	for name, value := range p.Set {
-		if body.Set[name], err = json.Marshal(value); err != nil {
-			return nil, err
-		}
+	body, err := patchBody(p)
+	if err != nil {
+		return nil, err
 	}
 	var headers []string
 	if p.Revision != nil {
@@ -98,6 +96,16 @@ func (c *Client) SetDefinitionValues(ctx context.Context, name string, p siteval
 	}
 	answer, err := c.send(ctx, http.MethodPatch, "definitions/values"+definitionQuery(name), body, typeJSON, headers...)
 	return l, c.read(ctx, answer, err, &l)
+}
+
+func patchBody(p sitevalues.Patch) (body valuesPatch, err error) {
+	body = valuesPatch{Set: map[string]json.RawMessage{}, Unset: p.Unset}
+	for name, value := range p.Set {
+		if body.Set[name], err = json.Marshal(value); err != nil {
+			return body, err
+		}
+	}
+	return body, nil
 }
 
 // CompareDefinitionValues says what an upgrade from one version to another does to the

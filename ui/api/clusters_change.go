@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/landfall-dev/landfall/lifecycle/cluster"
+	"github.com/landfall-dev/landfall/lifecycle/sitevalues"
 	"github.com/landfall-dev/landfall/ui/auth"
 	"github.com/landfall-dev/landfall/ui/clusters"
 )
@@ -18,6 +19,12 @@ type scaleClusterInput struct {
 	ClusterInput
 	Keyed
 	Body clusters.ScaleRequest
+}
+
+type setClusterInput struct {
+	ClusterInput
+	Keyed
+	Body valuesPatch
 }
 
 // clusterChangeRoutes change a cluster that runs.
@@ -36,6 +43,30 @@ func (a *API) clusterChangeRoutes() {
 			Body clusters.ScaleRequest
 		}) (*answer[*cluster.Plan], error) {
 			return withClusters(a, func(c *clusters.Clusters) (*cluster.Plan, error) { return c.PlanScale(ctx, in.Name, in.Body) })
+		})
+	add(a, route{method: http.MethodPost, path: "/clusters/{name}/variables/preview", id: "preview-cluster-variables", right: auth.ClustersWrite,
+		summary: "Say what other values of a cluster's variables would change", about: "Values of Secrets, and sensitive ones, are hidden."},
+		func(ctx context.Context, in *setClusterInput) (*answer[*clusters.SetPreview], error) {
+			return withClusters(a, func(c *clusters.Clusters) (*clusters.SetPreview, error) {
+				patch := sitevalues.Patch{Set: map[string]any{}, Unset: in.Body.Unset}
+				if err := in.Body.decode(patch.Set); err != nil {
+					return nil, err
+				}
+				p, err := c.PreviewSet(ctx, in.Name, patch)
+				return p, ruleProblem(err)
+			})
+		})
+	add(a, route{method: http.MethodPatch, path: "/clusters/{name}/variables", id: "set-cluster-variables", right: auth.ClustersWrite, status: http.StatusAccepted,
+		summary: "Change values of a cluster's variables, and apply what that changes", about: "All is changed, or, when one value breaks a rule of the definition, nothing."},
+		func(ctx context.Context, in *setClusterInput) (*answer[*clusters.Cluster], error) {
+			return withClusters(a, func(c *clusters.Clusters) (*clusters.Cluster, error) {
+				patch := sitevalues.Patch{Set: map[string]any{}, Unset: in.Body.Unset}
+				if err := in.Body.decode(patch.Set); err != nil {
+					return nil, err
+				}
+				one, err := c.Set(clusters.WithKey(ctx, in.Key), in.Name, patch)
+				return one, ruleProblem(err)
+			})
 		})
 	add(a, route{method: http.MethodPost, path: "/clusters/{name}/renew-certificates", id: "renew-cluster-certificates", right: auth.ClustersWrite, status: http.StatusAccepted,
 		summary: "Make the certificates of a cluster's hosts new, one host after another"},

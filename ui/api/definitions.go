@@ -243,14 +243,19 @@ func (in *valuesInput) patch() (sitevalues.Patch, error) {
 		}
 		patch.Revision = &revision
 	}
-	for name, content := range in.Body.Set {
+	return patch, in.Body.decode(patch.Set)
+}
+
+// decode reads the values of a patch.
+func (p *valuesPatch) decode(into map[string]any) error {
+	for name, content := range p.Set {
 		value, err := sitevalues.Decode(content)
 		if err != nil {
-			return patch, &FieldError{"body.set." + name, err}
+			return &FieldError{"body.set." + name, err}
 		}
-		patch.Set[name] = value
+		into[name] = value
 	}
-	return patch, nil
+	return nil
 }
 
 // ruleProblem names the variables whose rules are broken as fields of the request.

@@ -385,6 +385,7 @@ type api struct {
 	did     []string
 	applied map[string]kube.Layer
 	drift   kube.Drift
+	broken  error // what applying a layer is answered with
 	wanted  kube.Wanted
 }
 
@@ -438,6 +439,9 @@ func (a *api) Apply(_ context.Context, l kube.Layer, _ kube.ApplyOptions) (*kube
 	if a.applied == nil {
 		a.applied = map[string]kube.Layer{}
 	}
+	if a.broken != nil {
+		return nil, a.broken
+	}
 	a.applied[l.Name] = l
 	return &kube.Applied{}, err
 }
@@ -463,6 +467,12 @@ func (a *api) Drift(_ context.Context, want kube.Wanted) (*kube.Drift, error) {
 	a.wanted = want
 	d := a.drift
 	return &d, nil
+}
+
+func (a *api) refuse(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.broken = err
 }
 
 // text is all that a layer's objects were applied with.

@@ -75,6 +75,7 @@ func (c *Clusters) scale(ctx context.Context, name string, r ScaleRequest) (*pla
 	if err != nil {
 		return nil, nil, err
 	}
+	takeSecret(in.Spec, in.To) // they are kept elsewhere
 	for _, h := range in.Hosts {
 		if h.Cluster != "" && h.Cluster != name {
 			return nil, nil, fmt.Errorf("host %s: %w: it belongs to cluster %s", h.Name, registry.ErrConflict, h.Cluster)

@@ -144,6 +144,9 @@ func (s *site) forget(ctx context.Context) error {
 	if err := s.c.unlock(ctx, r); err != nil {
 		return err
 	}
+	if err := s.c.dropValues(ctx, s.name); err != nil {
+		return err
+	}
 	s.c.mu.Lock()
 	if known := s.c.clients[s.name]; known != nil {
 		known.client.Close()
@@ -276,16 +279,25 @@ func (s *site) Layer(ctx context.Context, name, of string) (*kube.Layer, error) 
 	if err != nil {
 		return nil, err
 	}
-	given, err := s.c.opts.Values.Given(ctx, st.Definition.Name)
+	own, err := s.c.own(ctx, r, st.Definition)
 	if err != nil {
 		return nil, err
 	}
-	from, err := s.c.source(ctx, r.spec)
+	return s.c.render(ctx, r, st, of, own)
+}
+
+// render renders a layer for a cluster with values of its own.
+func (c *Clusters) render(ctx context.Context, r *row, st *definitions.Stored, of string, own map[string]any) (*kube.Layer, error) {
+	given, err := c.opts.Values.Given(ctx, st.Definition.Name)
 	if err != nil {
 		return nil, err
 	}
-	return layer.Render(ctx, st.Definition, of, layer.Options{Blobs: s.c.store, Repository: st.Ref.Repository, Renderer: s.c.opts.Renderer,
-		Cluster: s.name, Registry: from.URL, Given: given, Own: r.spec.Variables, Sets: r.spec.ValueSets})
+	from, err := c.source(ctx, r.spec)
+	if err != nil {
+		return nil, err
+	}
+	return layer.Render(ctx, st.Definition, of, layer.Options{Blobs: c.store, Repository: st.Ref.Repository, Renderer: c.opts.Renderer,
+		Cluster: r.name, Registry: from.URL, Given: given, Own: own, Sets: r.spec.ValueSets})
 }
 
 // Allowed implements run.Site.

@@ -69,6 +69,9 @@ func (c *Clusters) Create(ctx context.Context, r CreateRequest) (*Cluster, error
 	if err := tryOut(ctx, spec, r.Password); err != nil {
 		return nil, err
 	}
+	if err := c.sealOwn(ctx, spec, in.To); err != nil {
+		return nil, err
+	}
 	content, err := json.Marshal(spec)
 	if err != nil {
 		return nil, err
@@ -216,15 +219,25 @@ var waysOut = map[cluster.RunKind][]cluster.RunKind{
 // mayBegin looks whether a cluster's last run lets another one begin, and abandons one
 // that has stopped when the new one is a way out of it.
 func mayBegin(ctx context.Context, tx *sql.Tx, p *cluster.Plan) error {
-	last, err := lastRun(ctx, tx, p.Cluster)
-	if err != nil || last == nil || !last.state.open() {
+	last, err := blocked(ctx, tx, p.Kind, p.Cluster)
+	if err != nil || last == nil {
 		return err
-	}
-	if last.state == RunRunning || !slices.Contains(waysOut[last.kind], p.Kind) {
-		return fmt.Errorf("cluster %s: %w: %s %s is %s: see 'landfall cluster get %s'", p.Cluster, registry.ErrConflict, last.kind, last.id, last.state, p.Cluster)
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE cluster_runs SET state = ?, ended_at = ? WHERE id = ?`, RunAbandoned, now(), last.id)
 	return err
+}
+
+// blocked is an ErrConflict while a cluster's open run keeps one of a kind from
+// beginning; else the open run that it would take the place of, nil without one.
+func blocked(ctx context.Context, q queryer, kind cluster.RunKind, name string) (*runRow, error) {
+	last, err := lastRun(ctx, q, name)
+	if err != nil || last == nil || !last.state.open() {
+		return nil, err
+	}
+	if last.state == RunRunning || !slices.Contains(waysOut[last.kind], kind) {
+		return nil, fmt.Errorf("cluster %s: %w: %s %s is %s: see 'landfall cluster get %s'", name, registry.ErrConflict, last.kind, last.id, last.state, name)
+	}
+	return last, nil
 }
 
 // start has a job carry a run out.

@@ -27,7 +27,7 @@ func differences(now, then *unstructured.Unstructured, taken []claim) []FieldDri
 		unstructured.RemoveNestedField(have, path...)
 		unstructured.RemoveNestedField(want, path...)
 	}
-	d := &comparison{secret: now.GroupVersionKind().GroupKind().String() == "Secret", by: map[string]string{}}
+	d := &comparison{text: valueText, secret: now.GroupVersionKind().GroupKind().String() == "Secret", by: map[string]string{}}
 	for _, c := range taken {
 		d.by[c.field] = c.manager
 	}
@@ -38,6 +38,7 @@ func differences(now, then *unstructured.Unstructured, taken []claim) []FieldDri
 // comparison gathers what differs.
 type comparison struct {
 	secret bool // values are not told
+	text   func(v any) string
 	by     map[string]string
 	list   []FieldDrift
 }
@@ -59,7 +60,7 @@ func (d *comparison) value(path string, have, want any) {
 	}
 	f := FieldDrift{Path: path, By: d.by[path]}
 	if !d.secret {
-		f.Have, f.Want = valueText(have), valueText(want)
+		f.Have, f.Want = d.text(have), d.text(want)
 	}
 	d.list = append(d.list, f)
 }
@@ -114,14 +115,22 @@ func valueText(v any) string {
 	if v == nil {
 		return ""
 	}
+	return cut(wholeText(v))
+}
+
+func wholeText(v any) string {
 	content, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Sprint(v)
 	}
-	if len(content) > longest {
-		return string(content[:longest]) + "…"
-	}
 	return string(content)
+}
+
+func cut(text string) string {
+	if len(text) > longest {
+		return text[:longest] + "…"
+	}
+	return text
 }
 
 // within reports whether an object has all that is wanted of it, whatever else it has.

@@ -53,3 +53,21 @@ func TestExpect(t *testing.T) {
 		t.Errorf("%v", paths)
 	}
 }
+
+// Other values are applied layer by layer, and touch no host.
+func TestSet(t *testing.T) {
+	t.Parallel()
+	p, err := plan.Set(input(t, 1, 1), []string{"shop", "net"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := phases(p); !slices.Equal(got, []string{"gate: closure", "gate: pin", "add-ons: net", "add-ons: shop", "verify: cluster"}) {
+		t.Errorf("%q", got)
+	}
+	keeps(t, p)
+	for _, layers := range [][]string{nil, {"kube"}, {"other"}} {
+		if _, err := plan.Set(input(t, 1, 1), layers); err == nil {
+			t.Errorf("%q were taken", layers)
+		}
+	}
+}
