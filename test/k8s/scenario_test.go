@@ -40,6 +40,10 @@ func TestScenario(t *testing.T) {
 		{"3b a broken application", x.brokenApp},
 		{"3c a broken kubelet", x.brokenKubelet},
 		{"5 collection", x.collection},
+		{"6a scale", x.scale},
+		{"6b variables", x.setVariables},
+		{"6c certificates", x.renewCertificates},
+		{"6d drift", x.drift},
 	} {
 		if !t.Run(part.name, func(t *testing.T) {
 			s.t, c.t = t, t

@@ -52,5 +52,5 @@ func (c *Client) SetVariables(ctx context.Context, name string, p sitevalues.Pat
 	if err != nil {
 		return nil, err
 	}
-	return c.changeCluster(ctx, http.MethodPatch, clusterPath(name, "variables"), body)
+	return c.changeCluster(ctx, http.MethodPost, clusterPath(name, "variables"), body)
 }

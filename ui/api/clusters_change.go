@@ -56,7 +56,7 @@ func (a *API) clusterChangeRoutes() {
 				return p, ruleProblem(err)
 			})
 		})
-	add(a, route{method: http.MethodPatch, path: "/clusters/{name}/variables", id: "set-cluster-variables", right: auth.ClustersWrite, status: http.StatusAccepted,
+	add(a, route{method: http.MethodPost, path: "/clusters/{name}/variables", id: "set-cluster-variables", right: auth.ClustersWrite, status: http.StatusAccepted,
 		summary: "Change values of a cluster's variables, and apply what that changes", about: "All is changed, or, when one value breaks a rule of the definition, nothing."},
 		func(ctx context.Context, in *setClusterInput) (*answer[*clusters.Cluster], error) {
 			return withClusters(a, func(c *clusters.Clusters) (*clusters.Cluster, error) {

@@ -165,12 +165,12 @@ func TestPause(t *testing.T) {
 	_, err = s.Pause(t.Context(), "shop")
 	s.must(err)
 	close(leave)
-	c := s.ends(clusters.Paused)
+	s.ends(clusters.Paused)
 	if got := s.hosts.were("c1 kubeadm"); len(got) > 0 {
 		t.Errorf("paused, and %q was done", got)
 	}
 	s.again()
-	if c = s.ends(clusters.Paused); !strings.Contains(c.Next, "resume") {
+	if c := s.ends(clusters.Paused); !strings.Contains(c.Next, "resume") {
 		t.Errorf("%+v", c)
 	}
 	s.hosts.let(nil)

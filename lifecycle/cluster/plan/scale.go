@@ -259,7 +259,7 @@ func (s *scale) joinNew() error { return s.joinNodes(s.fresh, true) }
 func (s *scale) relabelled() (list []driver.Node) {
 	for _, n := range s.stayed {
 		before, err := nodeOf(s.was.Spec, host.Host{Name: n.Name, Address: n.Address, Inventory: host.Inventory{Platform: registry.PlatformString(n.Platform)}})
-		if err == nil && !(maps.Equal(before.Labels, n.Labels) && slices.Equal(before.Taints, n.Taints)) {
+		if err == nil && (!maps.Equal(before.Labels, n.Labels) || !slices.Equal(before.Taints, n.Taints)) {
 			list = append(list, n)
 		}
 	}
