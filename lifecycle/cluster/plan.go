@@ -18,6 +18,7 @@ const (
 	Scale    RunKind = "scale"
 	Set      RunKind = "set"
 	Renew    RunKind = "renew"
+	Restore  RunKind = "restore"
 	Delete   RunKind = "delete"
 )
 

@@ -11,6 +11,7 @@
 package host
 
 import (
+	"io"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -138,6 +139,14 @@ type Installed struct {
 type Certificate struct {
 	Name string    `json:"name" example:"apiserver"`
 	Ends time.Time `json:"ends"`
+}
+
+// Transfer is bytes that one host may send to its appliance or get from it, for as long
+// as somebody there waits for it.
+type Transfer struct {
+	Host string                     // its name
+	Take func(from io.Reader) error // what it sends; nil: it may send nothing
+	Give func(to io.Writer) error   // what it gets; nil: there is nothing
 }
 
 // Severity is how bad a finding is.

@@ -29,6 +29,7 @@ type Op struct {
 	Clean    *Clean    `json:"clean,omitempty"`
 	Member   *Member   `json:"member,omitempty"`
 	Compare  *Compare  `json:"compare,omitempty"`
+	Carry    *Carry    `json:"carry,omitempty"`
 }
 
 // Check looks whether a host can become part of a cluster. Its output is Checked; that
@@ -140,6 +141,9 @@ type Kubeadm struct {
 	Config  []byte   `json:"config,omitempty" doc:"Of the step, YAML; for init, join and upgrades"`
 	Version string   `json:"version,omitempty" doc:"To upgrade to, or whose upgrade is taken back, without v"`
 	Ignore  []string `json:"ignore,omitempty" doc:"Preflight errors that count as warnings"`
+	// State is the name of a Snapshot with whose state the cluster begins, for init.
+	State   string `json:"state,omitempty"`
+	Address string `json:"address,omitempty" doc:"Of this host, for etcd's peers, with a state"`
 	// Node is what the host is called in the cluster.
 	Node string `json:"node,omitempty"`
 }
@@ -209,6 +213,15 @@ type Snapshotted struct {
 	Path   string        `json:"path"`
 	Size   int64         `json:"size"`
 	Digest digest.Digest `json:"digest"`
+}
+
+// Carry brings a snapshot from a host to its appliance, or from there to the host. One
+// that is there with its digest is not moved again.
+type Carry struct {
+	Snapshot string        `json:"snapshot" doc:"Name of a Snapshot"`
+	As       string        `json:"as" doc:"Under which the appliance expects it: see PathFiles"`
+	Receive  bool          `json:"receive,omitempty" doc:"To the host; else it goes to the appliance, and is removed from the host"`
+	Digest   digest.Digest `json:"digest"`
 }
 
 // Restore puts a Snapshot in place of the state of a control plane that is the only one.
@@ -328,6 +341,8 @@ func (o *Op) Kind() string {
 		return "restore"
 	case o.Clean != nil:
 		return "clean"
+	case o.Carry != nil:
+		return "carry a snapshot"
 	case o.Compare != nil:
 		return "compare"
 	case o.Member != nil:
@@ -340,7 +355,7 @@ func (o *Op) Kind() string {
 func (o *Op) Valid() error {
 	n := 0
 	for _, is := range []bool{o.Check != nil, o.Files != nil, o.Provider != nil, o.Unit != nil, o.Kubeadm != nil, o.K3s != nil,
-		o.Pull != nil, o.Unpin != nil, o.Snapshot != nil, o.Restore != nil, o.Clean != nil, o.Member != nil, o.Compare != nil} {
+		o.Pull != nil, o.Unpin != nil, o.Snapshot != nil, o.Restore != nil, o.Clean != nil, o.Member != nil, o.Compare != nil, o.Carry != nil} {
 		if is {
 			n++
 		}

@@ -14,6 +14,8 @@ import "time"
 //	GET  /agent/v1/work       → Work: answers when there is some, or after PollFor
 //	PUT  /agent/v1/results    Result: a sign of life while it runs, and its end
 //	POST /agent/v1/unlink     the host takes itself out
+//	PUT  /agent/v1/files/ID   bytes that the appliance expects from this host
+//	GET  /agent/v1/files/ID   bytes that it has for this host
 //
 // An agent does the operations of one Work at the same time, keeps what it knows of each
 // in its journal, and reports an end until the appliance has taken it. An operation is
@@ -26,6 +28,7 @@ const (
 	PathWork      = "/agent/v1/work"
 	PathResults   = "/agent/v1/results"
 	PathUnlink    = "/agent/v1/unlink"
+	PathFiles     = "/agent/v1/files/"
 )
 
 // PollFor is for how long the appliance lets an agent wait for work.

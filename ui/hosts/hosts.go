@@ -90,11 +90,12 @@ type Hosts struct {
 	changing sync.Mutex  // held while tokens or the set of hosts change: they take turns
 	attempts []time.Time // the last failures to link; protected by changing
 
-	mu        sync.Mutex        // protects the rest, and all entries
-	byID      map[string]*entry // those that are gone, too
-	byName    map[string]*entry // those that are not
-	at        string            // HOST:PORT where agents are answered; empty: nowhere
-	platforms []string          // of the last Platforms that was told
+	mu        sync.Mutex               // protects the rest, and all entries
+	byID      map[string]*entry        // those that are gone, too
+	byName    map[string]*entry        // those that are not
+	at        string                   // HOST:PORT where agents are answered; empty: nowhere
+	platforms []string                 // of the last Platforms that was told
+	transfers map[string]host.Transfer // by the names that they are expected as
 }
 
 // entry is a host in memory. hosts.mu protects it.
@@ -139,7 +140,7 @@ func Open(ctx context.Context, s *store.Store, opts Options) (*Hosts, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	h := &Hosts{store: s, db: db, opts: opts, byID: map[string]*entry{}, byName: map[string]*entry{}}
+	h := &Hosts{store: s, db: db, opts: opts, byID: map[string]*entry{}, byName: map[string]*entry{}, transfers: map[string]host.Transfer{}}
 	if h.site, err = s.SiteID(ctx); err != nil {
 		return nil, err
 	}

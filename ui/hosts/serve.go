@@ -70,6 +70,7 @@ func (h *Hosts) Handler() http.Handler {
 		return nil, h.Unlink(r.Context(), e.ID, false)
 	})
 	mux.HandleFunc("GET "+host.PathWork, h.work)
+	h.transferRoutes(mux)
 	return mux
 }
 

@@ -226,7 +226,7 @@ func (m *maker) layers(list []definition.Layer) {
 	health := time.Duration(m.Spec.Upgrade.Health)
 	ready := false
 	nodes := func() {
-		if ready = true; m.plan.Kind == cluster.Form {
+		if ready = true; m.plan.Kind == cluster.Form || m.plan.Kind == cluster.Restore {
 			m.wave(cluster.Addons, cluster.Step{ID: "add-ons.nodes", Title: "wait until all hosts are ready", Acts: m.await()})
 		}
 	}

@@ -30,6 +30,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -53,6 +54,9 @@ type Client interface {
 	SendInventory(ctx context.Context, i host.Inventory) error
 	// Renew gets the next certificate, and does nothing when it is not yet time.
 	Renew(ctx context.Context) error
+	// SendFile sends bytes that the appliance expects, ReceiveFile gets some.
+	SendFile(ctx context.Context, id string, content io.ReadSeeker, size int64) error
+	ReceiveFile(ctx context.Context, id string, take func(io.Reader) error) error
 	// Forget removes the certificate and its key, after the host was unlinked.
 	Forget() error
 }
@@ -101,7 +105,8 @@ type Agent struct {
 	files     sync.Mutex // protects owned.json and what it says of the disk
 	providers sync.Mutex // one is put in place at a time
 
-	mu      sync.Mutex // protects running
+	mu      sync.Mutex // protects the rest
+	client  Client     // of the site, while the agent runs; else nil
 	running map[string]*running
 }
 

@@ -74,9 +74,15 @@ func (t *task) begin(ctx context.Context, k *host.Kubeadm) error {
 		return err
 	}
 	defer func() { _ = t.tree.remove(stepConfig) }() // it has a token, which ends by itself
-	args := []string{string(k.Step), "--config", t.tree.outside(stepConfig)}
-	if len(k.Ignore) > 0 {
-		args = append(args, "--ignore-preflight-errors="+strings.Join(k.Ignore, ","))
+	args, ignore := []string{string(k.Step), "--config", t.tree.outside(stepConfig)}, slices.Clone(k.Ignore)
+	if k.State != "" {
+		if err := t.seed(ctx, k); err != nil {
+			return err
+		}
+		ignore = append(ignore, "DirAvailable--var-lib-etcd") // the state is there
+	}
+	if len(ignore) > 0 {
+		args = append(args, "--ignore-preflight-errors="+strings.Join(ignore, ","))
 	}
 	t.say("kubeadm %s", k.Step)
 	if _, err := t.program(ctx, "kubeadm", args...); err != nil {

@@ -25,6 +25,8 @@ const (
 // host was unlinked: then it is cleaned, and nil is returned. The appliance may be away
 // for any time. Operations that are under way when ctx ends go on the next time.
 func (a *Agent) Run(ctx context.Context, c Client) error {
+	a.speakTo(c)
+	defer a.speakTo(nil)
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	ctx, end := context.WithCancelCause(ctx)
@@ -60,6 +62,13 @@ func (a *Agent) Run(ctx context.Context, c Client) error {
 			return nil
 		}
 	}
+}
+
+// speakTo says who the appliance is for operations that move files.
+func (a *Agent) speakTo(c Client) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.client = c
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {

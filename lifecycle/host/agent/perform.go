@@ -73,6 +73,8 @@ func (t *task) do(ctx context.Context, op *host.Op) (any, error) {
 		return nil, t.restore(ctx, op.Restore)
 	case op.Clean != nil:
 		return t.clean(ctx, op.Clean)
+	case op.Carry != nil:
+		return nil, t.carry(ctx, op.Carry)
 	case op.Compare != nil:
 		return t.compare(ctx, op.Compare)
 	case op.Member != nil:

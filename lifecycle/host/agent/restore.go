@@ -40,21 +40,15 @@ func (t *task) restore(ctx context.Context, r *host.Restore) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("snapshot %s: %w: %w", r.Name, registry.ErrNotFound, err)
-	}
-	if program, _ := t.findProgram("etcdutl"); program == "" {
-		return fmt.Errorf("etcdutl: %w: a snapshot cannot be restored without it: let a provider of the definition bring it", registry.ErrNotFound)
+	if err := t.mayMakeState(path, r.Name); err != nil {
+		return err
 	}
 	t.kubeadm.Lock()
 	defer t.kubeadm.Unlock()
 	if err := t.tree.remove(etcdRestored); err != nil {
 		return err
 	}
-	t.say("making etcd's state of the snapshot")
-	peer := "https://" + net.JoinHostPort(r.Address, "2380")
-	if _, err := t.program(ctx, "etcdutl", "snapshot", "restore", path, "--name", r.Node, "--initial-cluster", r.Node+"="+peer,
-		"--initial-advertise-peer-urls", peer, "--data-dir", t.tree.outside(etcdRestored)); err != nil {
+	if err := t.makeState(ctx, path, r.Node, r.Address); err != nil {
 		return err
 	}
 	if err := t.movePods(manifests, manifestsAway); err != nil {
@@ -64,6 +58,26 @@ func (t *task) restore(ctx context.Context, r *host.Restore) error {
 		err = t.returnControlPlane(path)
 	}
 	return errors.Join(err, t.movePods(manifestsAway, manifests))
+}
+
+// mayMakeState proves that a snapshot, and what reads it, are there.
+func (t *task) mayMakeState(path, name string) error {
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("snapshot %s: %w: %w", name, registry.ErrNotFound, err)
+	}
+	if program, _ := t.findProgram("etcdutl"); program == "" {
+		return fmt.Errorf("etcdutl: %w: a snapshot cannot be restored without it: let a provider of the definition bring it", registry.ErrNotFound)
+	}
+	return nil
+}
+
+// makeState makes the state of a snapshot, of one member, beside etcd's own.
+func (t *task) makeState(ctx context.Context, path, node, address string) error {
+	t.say("making etcd's state of the snapshot")
+	peer := "https://" + net.JoinHostPort(address, "2380")
+	_, err := t.program(ctx, "etcdutl", "snapshot", "restore", path, "--name", node, "--initial-cluster", node+"="+peer,
+		"--initial-advertise-peer-urls", peer, "--data-dir", t.tree.outside(etcdRestored))
+	return err
 }
 
 // returnControlPlane puts the static pods and what the kubelet was told from beside a
