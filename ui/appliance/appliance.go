@@ -46,9 +46,10 @@ import (
 //	values.key      the key of the sealed values of definitions
 //	landfall.sock   for commands on this machine
 const (
-	tlsFolder     = "tls"
-	inboxFolder   = "inbox"
-	exportsFolder = "exports"
+	tlsFolder      = "tls"
+	inboxFolder    = "inbox"
+	exportsFolder  = "exports"
+	clustersFolder = "clusters"
 	// Socket is where an appliance is reached on its own machine.
 	Socket = "landfall.sock"
 )

@@ -27,7 +27,7 @@ func (a *Appliance) openHosts(ctx context.Context) (err error) {
 		return err
 	}
 	a.keep = append(a.keep, a.hosts.Keep)
-	a.clusters, err = clusters.Open(ctx, a.store, clusters.Options{Definitions: a.definitions, Values: a.values, Hosts: a.hosts, Jobs: a.jobs, Registry: a.source,
+	a.clusters, err = clusters.Open(ctx, a.store, clusters.Options{Definitions: a.definitions, Values: a.values, Hosts: a.hosts, Jobs: a.jobs, Folder: a.path(clustersFolder), Registry: a.source,
 		Audit: a.audit, Events: a.events, Log: a.log})
 	return err
 }

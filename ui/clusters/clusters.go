@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/landfall-dev/landfall/internal/durable"
 	"github.com/landfall-dev/landfall/internal/sqldb"
 	"github.com/landfall-dev/landfall/lifecycle/cluster/kube"
 	"github.com/landfall-dev/landfall/lifecycle/cluster/run"
@@ -45,6 +46,8 @@ type Hosts interface {
 	// SetCluster says to which cluster a host belongs; "" for none. ErrConflict when it
 	// belongs to another one.
 	SetCluster(ctx context.Context, name, cluster string) error
+	// Expect lets a host send or get bytes under a name until release.
+	Expect(as string, t host.Transfer) (release func())
 }
 
 // Kube is a cluster as it is spoken to: a kube.Client.
@@ -63,6 +66,7 @@ type Options struct {
 	Values      *sitevalues.Values
 	Hosts       Hosts
 	Jobs        *jobs.Pool
+	Folder      string // for states of clusters that are restored, encrypted; it is made
 	// Registry is how hosts reach the site's own registry.
 	Registry func(ctx context.Context) (host.Source, error)
 	Renderer *render.Renderer // nil: one with the default limits
@@ -104,6 +108,9 @@ func Open(ctx context.Context, s *store.Store, opts Options) (*Clusters, error) 
 	content, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
+	}
+	if err := durable.MkdirAll(opts.Folder, 0o700); err != nil {
+		return nil, registry.DiskError(err)
 	}
 	db, err := s.Tables(ctx, "clusters", content)
 	if err != nil {

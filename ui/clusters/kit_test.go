@@ -86,7 +86,7 @@ func (s *site) open() {
 	s.must(err)
 	pool, err := jobs.New(ctx, s.store, jobs.Options{})
 	s.must(err)
-	s.Clusters, err = clusters.Open(ctx, s.store, clusters.Options{Definitions: stored, Values: s.values, Hosts: s.hosts, Jobs: pool, Audit: log, Events: s.events,
+	s.Clusters, err = clusters.Open(ctx, s.store, clusters.Options{Definitions: stored, Values: s.values, Hosts: s.hosts, Jobs: pool, Folder: filepath.Join(s.dir, "clusters"), Audit: log, Events: s.events,
 		Registry: func(context.Context) (host.Source, error) { return host.Source{URL: "https://10.0.0.1:5443"}, nil },
 		Dial:     func([]byte) (clusters.Kube, error) { return s.kube, nil }})
 	s.must(err)
@@ -289,6 +289,9 @@ type machines struct {
 	do    func(ctx context.Context, name string, op host.Op) error // nil: it is done
 
 	output func(name string, op host.Op) string // nil: an empty one; not protected
+
+	transfers map[string]host.Transfer
+	state     string // of etcd, that hosts have or get
 }
 
 func newMachines(names ...string) *machines {
@@ -332,11 +335,58 @@ func (m *machines) Do(ctx context.Context, name string, op host.Op, _ func(host.
 			return host.Result{}, err
 		}
 	}
+	if op.Carry != nil {
+		if err := m.carry(name, op.Carry); err != nil {
+			return host.Result{}, err
+		}
+	}
 	r := host.Result{ID: op.ID, State: host.Done, Output: []byte("{}")}
+	if op.Snapshot != nil {
+		r.Output = fmt.Appendf(nil, `{"size":%d,"digest":%q}`, len(m.state), digest.FromString(m.state))
+	}
 	if m.output != nil {
 		r.Output = []byte(m.output(name, op))
 	}
 	return r, ctx.Err()
+}
+
+// carry does what agents do with snapshots.
+func (m *machines) carry(name string, c *host.Carry) error {
+	m.mu.Lock()
+	t, ok := m.transfers[c.As]
+	state := m.state
+	m.mu.Unlock()
+	switch {
+	case !ok || t.Host != name:
+		return fmt.Errorf("nobody waits for %s of %s: %w", c.As, name, registry.ErrNotFound)
+	case !c.Receive:
+		return t.Take(strings.NewReader(state))
+	}
+	var b strings.Builder
+	if err := t.Give(&b); err != nil {
+		return err
+	}
+	if digest.FromString(b.String()) != c.Digest {
+		return registry.ErrDigest
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state = b.String()
+	return nil
+}
+
+func (m *machines) Expect(as string, t host.Transfer) func() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.transfers == nil {
+		m.transfers = map[string]host.Transfer{}
+	}
+	m.transfers[as] = t
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.transfers, as)
+	}
 }
 
 // let says what hosts do from now on, and forgets what they were asked for.

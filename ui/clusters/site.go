@@ -117,6 +117,9 @@ func (s *site) settle(ctx context.Context, definition string) error {
 	if err := s.c.set(ctx, s.name, `running = ?, previous = ?, staged = ''`, definition, previous); err != nil {
 		return err
 	}
+	if err := s.c.dropState(s.name); err != nil { // its host has it
+		return err
+	}
 	return s.c.sweepPins(ctx, s.name)
 }
 
@@ -144,7 +147,7 @@ func (s *site) forget(ctx context.Context) error {
 	if err := s.c.unlock(ctx, r); err != nil {
 		return err
 	}
-	if err := s.c.dropValues(ctx, s.name); err != nil {
+	if err := errors.Join(s.c.dropValues(ctx, s.name), s.c.dropState(s.name)); err != nil {
 		return err
 	}
 	s.c.mu.Lock()
@@ -166,8 +169,11 @@ func (s *site) forget(ctx context.Context) error {
 // makeKeys makes the cluster's authorities, unless it has them.
 func (s *site) makeKeys(ctx context.Context) error {
 	r, err := s.c.row(ctx, s.c.db.Read, s.name)
-	if err != nil || r.keys != nil {
+	if err != nil {
 		return err
+	}
+	if r.keys != nil { // made before, or of a backup
+		return s.c.lock(ctx, r)
 	}
 	keys, err := pki.New(time.Now())
 	if err != nil {

@@ -213,7 +213,7 @@ func (c *Clusters) do(ctx context.Context, p *cluster.Plan) (*Cluster, error) {
 // waysOut are the kinds of runs that may take the place of one that has stopped.
 var waysOut = map[cluster.RunKind][]cluster.RunKind{
 	cluster.Form: {cluster.Delete}, cluster.Stage: {cluster.Rollback, cluster.Delete}, cluster.Upgrade: {cluster.Rollback, cluster.Delete}, cluster.Rollback: {cluster.Rollback, cluster.Delete},
-	cluster.Scale: {cluster.Scale, cluster.Delete}, cluster.Set: {cluster.Set, cluster.Delete}, cluster.Renew: {cluster.Renew, cluster.Delete}, cluster.Delete: {cluster.Delete},
+	cluster.Restore: {cluster.Delete}, cluster.Scale: {cluster.Scale, cluster.Delete}, cluster.Set: {cluster.Set, cluster.Delete}, cluster.Renew: {cluster.Renew, cluster.Delete}, cluster.Delete: {cluster.Delete},
 }
 
 // mayBegin looks whether a cluster's last run lets another one begin, and abandons one

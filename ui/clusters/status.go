@@ -20,6 +20,7 @@ const (
 	Scaling   Phase = "scaling"
 	Setting   Phase = "setting"
 	Renewing  Phase = "renewing"
+	Restoring Phase = "restoring"
 	Deleting  Phase = "deleting"
 	Paused    Phase = "paused"
 	Stopped   Phase = "stopped" // something failed; the reason says what, the next act what to do
@@ -28,7 +29,7 @@ const (
 // busy is the phase while a run is at work.
 var busy = map[cluster.RunKind]Phase{
 	cluster.Form: Forming, cluster.Stage: Staging, cluster.Upgrade: Upgrading, cluster.Rollback: Returning, cluster.Scale: Scaling, cluster.Set: Setting,
-	cluster.Renew: Renewing, cluster.Delete: Deleting,
+	cluster.Renew: Renewing, cluster.Restore: Restoring, cluster.Delete: Deleting,
 }
 
 // RunState is how a run is.
@@ -48,7 +49,7 @@ func (s RunState) open() bool { return s == RunRunning || s == RunPaused || s ==
 // Cluster is a cluster as people are told of it.
 type Cluster struct {
 	Name         string        `json:"name"`
-	Phase        Phase         `json:"phase" enum:"forming,running,staging,upgrading,rolling-back,scaling,setting,renewing,deleting,paused,stopped"`
+	Phase        Phase         `json:"phase" enum:"forming,running,staging,upgrading,rolling-back,scaling,setting,renewing,restoring,deleting,paused,stopped"`
 	Reason       string        `json:"reason,omitempty" doc:"Why it stopped, or what it waits for"`
 	Next         string        `json:"next,omitempty" doc:"What to do, or what it does next"`
 	Running      string        `json:"running,omitempty" doc:"The definition that it was brought to last"`
@@ -65,7 +66,7 @@ type Cluster struct {
 // Run is one time that something is done to a cluster.
 type Run struct {
 	ID    string          `json:"id"`
-	Kind  cluster.RunKind `json:"kind" enum:"form,stage,upgrade,rollback,scale,set,renew,delete"`
+	Kind  cluster.RunKind `json:"kind" enum:"form,stage,upgrade,rollback,scale,set,renew,restore,delete"`
 	State RunState        `json:"state" enum:"running,paused,failed,done,abandoned"`
 	Job   string          `json:"job,omitempty" doc:"That carries it out"`
 	From  string          `json:"from,omitempty"`
@@ -108,7 +109,7 @@ func (c *Cluster) describe(reason string) {
 		if r.Kind == cluster.Upgrade {
 			c.Next += "; 'landfall cluster rollback " + c.Name + "' brings " + r.From + " back"
 		}
-		if r.Kind == cluster.Form {
+		if r.Kind == cluster.Form || r.Kind == cluster.Restore {
 			c.Next += "; 'landfall cluster delete " + c.Name + "' cleans the hosts"
 		}
 	}

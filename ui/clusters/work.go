@@ -32,6 +32,9 @@ func (c *Clusters) work(ctx context.Context, job *jobs.Run) (any, error) {
 	if row, err := c.row(ctx, c.db.Read, a.Cluster); err == nil {
 		spec = row.spec
 	}
+	if r.kind == cluster.Restore {
+		defer c.giveState(spec)()
+	}
 	tell := c.newTeller(a.Cluster)
 	telling, end := context.WithCancel(ctx)
 	var told sync.WaitGroup

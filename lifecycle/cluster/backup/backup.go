@@ -57,11 +57,11 @@ type Part struct {
 
 // Content is all of a backup but the state. It is secret.
 type Content struct {
-	Manifest Manifest       `json:"-"`
-	Spec     *cluster.Spec  `json:"spec"`
-	Values   map[string]any `json:"values,omitempty"` // that are in force and no defaults
-	Keys     *pki.Keys      `json:"keys"`
-	Password string         `json:"password,omitempty"` // of its source
+	Manifest Manifest                   `json:"-"`
+	Spec     *cluster.Spec              `json:"spec"`
+	Values   map[string]json.RawMessage `json:"values,omitempty"` // that are in force and no defaults
+	Keys     *pki.Keys                  `json:"keys"`
+	Password string                     `json:"password,omitempty"` // of its source
 }
 
 // Writer writes a backup.

@@ -2,6 +2,7 @@ package backup_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"reflect"
@@ -29,7 +30,7 @@ func content(t *testing.T) backup.Content {
 		t.Fatal(err)
 	}
 	return backup.Content{Manifest: backup.Manifest{Cluster: "shop", Definition: "edge:1.0.0", State: backup.Part{Size: int64(len(state)), Digest: digest.FromString(state)}},
-		Spec: &cluster.Spec{Name: "shop", Definition: "edge:1.0.0"}, Values: map[string]any{"password": "s3cret"}, Keys: keys, Password: "robot"}
+		Spec: &cluster.Spec{Name: "shop", Definition: "edge:1.0.0"}, Values: map[string]json.RawMessage{"password": json.RawMessage(`"s3cret"`)}, Keys: keys, Password: "robot"}
 }
 
 func write(t *testing.T, c backup.Content) []byte {
@@ -60,7 +61,7 @@ func TestBackup(t *testing.T) {
 	file := write(t, c)
 	var b bytes.Buffer
 	got, err := read(file, key, &b)
-	if err != nil || b.String() != state || !reflect.DeepEqual(got.Keys, c.Keys) || got.Spec.Name != "shop" || got.Password != "robot" || got.Values["password"] != "s3cret" || got.Manifest.Definition != "edge:1.0.0" {
+	if err != nil || b.String() != state || !reflect.DeepEqual(got.Keys, c.Keys) || got.Spec.Name != "shop" || got.Password != "robot" || string(got.Values["password"]) != `"s3cret"` || got.Manifest.Definition != "edge:1.0.0" {
 		t.Errorf("%+v: %v", got.Manifest, err)
 	}
 	for _, text := range []string{"s3cret", "PRIVATE KEY", "shop", "state of etcd"} {
