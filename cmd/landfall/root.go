@@ -52,7 +52,7 @@ func newRoot() *cobra.Command {
 			newDefinitionConvert(), newDefinitionKubernetes(), newDefinitionSchema()),
 		group("host", "Link machines to an appliance, and see what they are", newHostLs(), newHostShow(), newHostToken(), newHostLink(), newHostUnlink()),
 		group("cluster", "Form Kubernetes clusters of hosts, upgrade them and bring them back", newClusterCreate(), newClusterGet(), newClusterUpgrade(),
-			newClusterRollback(), newClusterScale(), newClusterSet(), newClusterPause(), newClusterResume(), newClusterRenew(), newClusterDrift(), newClusterDelete(), newClusterKubeconfig()),
+			newClusterRollback(), newClusterScale(), newClusterSet(), newClusterPause(), newClusterResume(), newClusterRenew(), newClusterDrift(), newClusterBackup(), newClusterRestore(), newClusterDelete(), newClusterKubeconfig()),
 		group("content", "See and change what a site holds", newContentLs(), newContentShow(), newContentRm(), newContentExport(),
 			newContentScrub(), newContentCollect(), newContentUndo(), newContentWhy(), newContentPin(), newContentUnpin(), newContentPins(),
 			newContentPolicy(), newContentRetain(), newContentBackup(), newContentRestore()),

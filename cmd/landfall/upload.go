@@ -26,7 +26,7 @@ func newUpload() *cobra.Command {
 	}
 	u.siteFlags = addSiteFlags(c)
 	c.Flags().IntVar(&u.opts.Parts, "parts", 0, "send so many parts of a file at the same time (default: by its size, up to 4)")
-	c.Flags().StringVar((*string)(&u.opts.Kind), "kind", "", "what the files are: bundle, part, signature, docker-archive, oci-archive or definition (default: the appliance finds out)")
+	c.Flags().StringVar((*string)(&u.opts.Kind), "kind", "", "what the files are: bundle, part, signature, docker-archive, oci-archive, definition or cluster-backup (default: the appliance finds out)")
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, files []string) (err error) {
 		if err := u.connect(c.Context()); err != nil {

@@ -3,6 +3,7 @@ package k8s
 import (
 	"encoding/json"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -117,4 +118,37 @@ func (x *scenario) drift(t *testing.T) {
 		t.Errorf("what others have added counts as drift: %s", said)
 	}
 	must(h.Exec(ctx, "mv", "/etc/crictl.kept", "/etc/crictl.yaml"))(t)
+}
+
+// 6e: a cluster is backed up and taken apart; formed again of the hosts in other places it
+// has all that it had.
+func (x *scenario) restore(t *testing.T) {
+	ctx := t.Context()
+	must(kubectl(ctx, x.hosts[0], "create", "configmap", "kept", "--from-literal=text=before"))(t)
+	file, key := x.at("shop.backup"), x.at("shop.key")
+	x.refused(1, "not found", "cluster", "backup", "nobody", "-o", file, "--key", key)
+	x.timed(t, "backup.seconds", func() { x.site.landfall("cluster", "backup", "shop", "-o", file, "--key", key) })
+	if info, err := os.Stat(file); err == nil {
+		x.figures.set(t, "backup.MiB", float64(info.Size())/(1<<20))
+	}
+	must(kubectl(ctx, x.hosts[0], "delete", "configmap", "kept"))(t)
+	x.refused(6, "there is one already", "cluster", "restore", file, "--key", key)
+	x.site.landfall("cluster", "delete", "shop", "--wait")
+	x.refused(3, "another key", "cluster", "restore", file)
+	x.timed(t, "restore.seconds", func() {
+		x.site.landfall("cluster", "restore", file, "--key", key, "--hosts", "edge1=edge2,edge2=edge1", "--wait")
+	})
+	if c := x.cluster(); c.Phase != "running" || c.Running != two.ref() {
+		t.Fatalf("the cluster is %+v", c)
+	}
+	x.hosts[0], x.hosts[1] = x.hosts[1], x.hosts[0] // the first one has the control plane
+	if got := x.members(t); !slices.Equal(got, []string{"edge1", "edge2", "edge3"}) {
+		t.Errorf("nodes are %q", got)
+	}
+	if text := must(kubectl(ctx, x.hosts[0], "get", "configmap", "kept", "-o", "jsonpath={.data.text}"))(t); text != "before" {
+		t.Errorf("what was kept is %q", text)
+	}
+	must(kubectl(ctx, x.hosts[0], "rollout", "status", "deployment/app", "--timeout=180s"))(t)
+	x.nodesAre(t, second)
+	x.imagesAre(t, two)
 }

@@ -44,6 +44,7 @@ func TestScenario(t *testing.T) {
 		{"6b variables", x.setVariables},
 		{"6c certificates", x.renewCertificates},
 		{"6d drift", x.drift},
+		{"6e backup and restore", x.restore},
 	} {
 		if !t.Run(part.name, func(t *testing.T) {
 			s.t, c.t = t, t

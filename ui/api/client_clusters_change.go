@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"net/http"
 
 	"github.com/landfall-dev/landfall/lifecycle/cluster"
@@ -53,4 +54,25 @@ func (c *Client) SetVariables(ctx context.Context, name string, p sitevalues.Pat
 		return nil, err
 	}
 	return c.changeCluster(ctx, http.MethodPost, clusterPath(name, "variables"), body)
+}
+
+// BackUpCluster reads a backup of a cluster, encrypted with a key, without one with the
+// site's own. An answer that breaks off is an error of what is read.
+func (c *Client) BackUpCluster(ctx context.Context, name string, key []byte) (io.ReadCloser, error) {
+	if key != nil && c.exposed != nil {
+		return nil, c.exposed
+	}
+	answer, err := c.send(ctx, http.MethodPost, clusterPath(name, "backup"), backupRequest{key}, typeBytes)
+	if err != nil {
+		return nil, err
+	}
+	return &content{ctx, c, answer}, nil
+}
+
+// RestoreCluster begins to form a cluster again from an upload.
+func (c *Client) RestoreCluster(ctx context.Context, upload string, r clusters.RestoreRequest) (*clusters.Cluster, error) {
+	if r.Key != nil && c.exposed != nil {
+		return nil, c.exposed
+	}
+	return c.changeCluster(ctx, http.MethodPost, "clusters/restore", restoreRequest{r, upload})
 }

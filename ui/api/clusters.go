@@ -97,6 +97,7 @@ func (a *API) clusterRoutes() {
 		})
 	a.clusterMoveRoutes()
 	a.clusterChangeRoutes()
+	a.clusterBackupRoutes()
 }
 
 func (a *API) clusterMoveRoutes() {

@@ -43,6 +43,7 @@ import (
 //	tls/            the site's authority, and a customer's certificate
 //	inbox/          uploads
 //	exports/        bundles that were made here
+//	clusters/       states of clusters that are being restored, encrypted
 //	values.key      the key of the sealed values of definitions
 //	landfall.sock   for commands on this machine
 const (

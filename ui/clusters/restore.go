@@ -227,7 +227,7 @@ func (c *Clusters) beginRestore(ctx context.Context, p *cluster.Plan, spec *clus
 		return err
 	})
 	if err != nil {
-		return errors.Join(err, c.giveBack(ctx, taken))
+		return errors.Join(err, c.giveBack(ctx, taken), c.dropValues(ctx, spec.Name))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package hosts_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -233,5 +234,62 @@ func TestRestart(t *testing.T) {
 	platforms, err := again.Platforms(t.Context())
 	if err != nil || len(platforms) != 1 {
 		t.Errorf("%v, %v", platforms, err)
+	}
+}
+
+// A host sends and gets what is expected from it, and from nobody else.
+func TestTransfer(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	c, err := s.link(t, t.TempDir(), "edge1", s.token(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	other, err := s.link(t, t.TempDir(), "edge2", s.token(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	content := strings.Repeat("state ", 300_000)
+	took := ""
+	release := s.Expect("one", host.Transfer{Host: "edge1",
+		Take: func(from io.Reader) error {
+			b, err := io.ReadAll(from)
+			took = string(b)
+			return err
+		},
+		Give: func(to io.Writer) error {
+			_, err := io.WriteString(to, content)
+			return err
+		}})
+	if err := c.SendFile(t.Context(), "one", strings.NewReader(content), int64(len(content))); err != nil || took != content {
+		t.Errorf("%d bytes of %d came: %v", len(took), len(content), err)
+	}
+	var got strings.Builder
+	take := func(from io.Reader) error {
+		_, err := io.Copy(&got, from)
+		return err
+	}
+	if err := c.ReceiveFile(t.Context(), "one", take); err != nil || got.String() != content {
+		t.Errorf("%d bytes of %d came: %v", got.Len(), len(content), err)
+	}
+	if err := errors.Join(other.SendFile(t.Context(), "one", strings.NewReader("x"), 1)); !errors.Is(err, registry.ErrNotFound) {
+		t.Errorf("another host: %v", err)
+	}
+	broken := s.Expect("broken", host.Transfer{Host: "edge1", Give: func(to io.Writer) error {
+		_, _ = io.WriteString(to, content)
+		return registry.ErrUnreachable
+	}})
+	defer broken()
+	if err := c.ReceiveFile(t.Context(), "broken", take); err == nil {
+		t.Error("what has broken off was taken for whole")
+	}
+	if err := c.SendFile(t.Context(), "broken", strings.NewReader("x"), 1); !errors.Is(err, registry.ErrNotFound) {
+		t.Errorf("sent where nothing is expected: %v", err)
+	}
+	release()
+	if err := c.ReceiveFile(t.Context(), "one", take); !errors.Is(err, registry.ErrNotFound) {
+		t.Errorf("after nobody waits any more: %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/landfall-dev/landfall/bundle"
+	"github.com/landfall-dev/landfall/lifecycle/cluster/backup"
 	"github.com/landfall-dev/landfall/registry"
 )
 
@@ -27,9 +28,10 @@ const (
 	DockerArchive Kind = "docker-archive" // what docker save writes
 	OCIArchive    Kind = "oci-archive"    // an OCI image layout in a tar file
 	Definition    Kind = "definition"     // of a cluster: text, or an OCI archive
+	ClusterBackup Kind = "cluster-backup" // that a cluster is formed again from
 )
 
-var kinds = []Kind{Bundle, BundlePart, Signature, DockerArchive, OCIArchive, Definition}
+var kinds = []Kind{Bundle, BundlePart, Signature, DockerArchive, OCIArchive, Definition, ClusterBackup}
 
 func (k Kind) known() bool { return slices.Contains(kinds, k) }
 
@@ -97,6 +99,8 @@ func (e examined) guess() (Kind, error) {
 		return BundlePart, nil
 	}
 	switch {
+	case e.backup() == nil:
+		return ClusterBackup, nil
 	case isTar(e.head):
 		return e.guessArchive()
 	case e.signature() == nil:
@@ -142,6 +146,8 @@ func (e examined) check(k Kind) error {
 		return nil
 	case Signature:
 		return e.signature()
+	case ClusterBackup:
+		return e.backup()
 	case Definition:
 		if !isTar(e.head) {
 			return e.text()
@@ -164,6 +170,14 @@ func (e examined) checkArchive(k Kind) error {
 		return fmt.Errorf("%w: no oci-layout and index.json in it", ErrKind)
 	}
 	return nil
+}
+
+// backup checks how a backup of a cluster begins: the rest is encrypted.
+func (e examined) backup() error {
+	if bytes.HasPrefix(e.head, []byte(backup.Line+"\n")) {
+		return nil
+	}
+	return fmt.Errorf("%w: no backup of a cluster but %s", ErrKind, e.looks())
 }
 
 // signature checks the form of a signature: a Sigstore bundle, or the raw bytes of
