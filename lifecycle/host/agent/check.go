@@ -22,6 +22,7 @@ const (
 	reachWithin = 60 * time.Second // others begin to listen a little later
 	reachEvery  = 500 * time.Millisecond
 	dialWithin  = 3 * time.Second
+	dialAtOnce  = 32 // of a host: all of a large site dial all others at the same time
 )
 
 // holding are ports at which the agent listens for its peers' checks.
@@ -172,9 +173,10 @@ func (t *task) checkPeers(ctx context.Context, peers []host.Peer, blocks complai
 	defer cancel()
 	var wait sync.WaitGroup
 	var mu sync.Mutex
+	turns := make(chan struct{}, dialAtOnce)
 	for _, p := range peers {
 		wait.Go(func() {
-			if err := reach(ctx, p); err != nil {
+			if err := reach(ctx, p, turns); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				blocks("reach", "host %s does not answer at %s: %v: let its firewall and the network between let that through", p.Name, net.JoinHostPort(p.Address, strconv.Itoa(p.Port)), err)
@@ -184,9 +186,12 @@ func (t *task) checkPeers(ctx context.Context, peers []host.Peer, blocks complai
 	wait.Wait()
 }
 
-func reach(ctx context.Context, p host.Peer) (last error) {
+// reach dials a peer until it answers. Each time takes one of so many turns.
+func reach(ctx context.Context, p host.Peer, turns chan struct{}) (last error) {
 	for {
+		turns <- struct{}{}
 		c, err := (&net.Dialer{Timeout: dialWithin}).DialContext(ctx, "tcp", net.JoinHostPort(p.Address, strconv.Itoa(p.Port)))
+		<-turns
 		if err == nil {
 			return c.Close()
 		}

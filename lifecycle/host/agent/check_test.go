@@ -94,7 +94,7 @@ func TestCheckListens(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := reach(ctx, peer); err != nil {
+	if err := reach(ctx, peer, make(chan struct{}, 1)); err != nil {
 		t.Errorf("a peer does not reach it: %v", err)
 	}
 	k.done(host.Op{ID: "u1", Unit: &host.Unit{Act: host.Reload}})
