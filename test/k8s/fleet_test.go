@@ -18,7 +18,7 @@ import (
 // What the fleet is measured with, and what it may take.
 const (
 	fleetHosts  = 200
-	fleetWave   = 20
+	fleetWaves  = 10        // in which they are rolled
 	fleetMemory = 256 << 20 // bytes of the appliance's, at most, ever
 	fleetBytes  = 1.1       // over the link to hosts, of those that the definition has for them
 	countEnv    = "LANDFALL_FLEET_HOSTS"
@@ -65,7 +65,7 @@ func newFleet(t *testing.T, p parts) *fleetTest {
 		t.Fatal(err)
 	}
 	// All addresses of the fleet are this machine's.
-	if said, err := exec.Command("ip", "route", "add", "local", fleet.Network, "dev", "lo").CombinedOutput(); err != nil {
+	if said, err := exec.Command("ip", "route", "replace", "local", fleet.Network, "dev", "lo").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
 	x.site = watch(t, filepath.Join(p.Run, "fleet-site"))
@@ -125,10 +125,7 @@ func (x *fleetTest) link() {
 // idle is what the fleet costs when nothing is to be done.
 func (x *fleetTest) idle() {
 	x.t.Helper()
-	length := time.Minute
-	if os.Getenv("FLEET_DEV") != "" {
-		length = 5 * time.Second
-	}
+	const length = time.Minute
 	m := x.measure()
 	<-time.After(length) // it is the time that is measured
 	m.tell(x, "idle")
@@ -171,7 +168,7 @@ func (x *fleetTest) form() {
 	x.t.Helper()
 	names := x.fleet.Names()
 	workers := must(json.Marshal(names[1:]))(x.t)
-	document := fmt.Sprintf(fleetCluster, fleetDefinition(first), fleetRegistry, names[0], workers, fleetWave)
+	document := fmt.Sprintf(fleetCluster, fleetDefinition(first), fleetRegistry, names[0], workers, max(x.count/fleetWaves, 1))
 	if err := x.site.call("POST", "/clusters", map[string]string{"document": document}, nil); err != nil {
 		x.t.Fatal(err)
 	}
@@ -234,16 +231,31 @@ func (x *fleetTest) sum() {
 	if ratio > fleetBytes {
 		x.t.Errorf("%.3f times the definitions' bytes went over the link, want %.1f at most", ratio, fleetBytes)
 	}
+	eventually(x.t, 2*time.Minute, "all hosts with the second provider", func() (bool, string) {
+		n, err := x.have(second)
+		return err == nil && n == x.count, fmt.Sprint(n, " hosts have it ", err)
+	})
+}
+
+// have is how many hosts are online and tell that they have a version of the provider in
+// place.
+func (x *fleetTest) have(version string) (n int, err error) {
 	var list []struct {
 		Online    bool
-		Inventory struct{ Providers []struct{ Version string } }
-	}
-	if err := x.site.call("GET", "/fleet", nil, &list); err != nil {
-		x.t.Fatal(err)
-	}
-	for _, h := range list {
-		if !h.Online {
-			x.t.Error("a host is not online at the end")
+		Inventory struct {
+			Providers []struct {
+				Version string
+				Current bool
+			}
 		}
 	}
+	err = x.site.call("GET", "/fleet", nil, &list)
+	for _, h := range list {
+		for _, p := range h.Inventory.Providers {
+			if h.Online && p.Current && p.Version == version {
+				n++
+			}
+		}
+	}
+	return n, err
 }
