@@ -107,7 +107,7 @@ func (c *Clusters) contentOf(ctx context.Context, r *row, in *plan.Input) (conte
 		return content, err
 	}
 	content.Manifest = backup.Manifest{Created: time.Now().UTC(), Cluster: r.name, Definition: r.running, Ref: st.Ref.String(), Digest: st.Digest, Kubernetes: st.Definition.Kubernetes.Version}
-	content.Password, err = s.Password(ctx)
+	content.Password, err = c.password(r)
 	return content, err
 }
 

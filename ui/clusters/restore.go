@@ -129,6 +129,9 @@ func (c *Clusters) planRestore(ctx context.Context, spec *cluster.Spec, b *backu
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := tryOut(ctx, spec, b.Password); err != nil {
+		return nil, nil, err
+	}
 	p, err := plan.Restore(*in, plan.State{As: stateAs(spec.Name), Digest: b.Manifest.State.Digest, Nodes: b.Spec.Hosts()})
 	return p, in, err
 }

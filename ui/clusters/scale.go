@@ -126,7 +126,7 @@ func (c *Clusters) was(ctx context.Context, r *row) (plan.Was, error) {
 	if err != nil || last == nil || last.kind != cluster.Scale || !last.state.open() {
 		return w, err
 	}
-	steps, err := c.steps(ctx, last.id)
+	steps, err := c.steps(ctx, last.id, `''`)
 	if err != nil {
 		return w, err
 	}

@@ -299,7 +299,7 @@ func (s *setting) left(ctx context.Context) (names []string, err error) {
 	if err != nil || last == nil || last.kind != cluster.Set || !last.state.open() {
 		return nil, err
 	}
-	steps, err := s.c.steps(ctx, last.id)
+	steps, err := s.c.steps(ctx, last.id, `''`)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/landfall-dev/landfall/internal/leaktest"
 	"github.com/landfall-dev/landfall/lifecycle/cluster"
 	"github.com/landfall-dev/landfall/lifecycle/cluster/run"
 	"github.com/landfall-dev/landfall/lifecycle/definition"
@@ -30,8 +29,6 @@ import (
 	"github.com/landfall-dev/landfall/ui/definitions/definitionstest"
 	"github.com/landfall-dev/landfall/ui/jobs"
 )
-
-func TestMain(m *testing.M) { leaktest.Main(m) }
 
 const (
 	user   = "robot$edge"
@@ -57,6 +54,8 @@ func (h *hosts) SetCluster(_ context.Context, _, name string) error {
 	h.cluster = name
 	return nil
 }
+
+func (*hosts) Expect(string, host.Transfer) func() { return func() {} }
 
 func (h *hosts) Do(_ context.Context, _ string, op host.Op, _ func(host.Result)) (host.Result, error) {
 	h.mu.Lock()
@@ -134,7 +133,7 @@ func (k *kit) begin(s *store.Store) {
 	k.must(err)
 	pool, err := jobs.New(ctx, s, jobs.Options{})
 	k.must(err)
-	k.clusters, err = clusters.Open(ctx, s, clusters.Options{Definitions: defs, Values: values, Hosts: k.hosts, Jobs: pool,
+	k.clusters, err = clusters.Open(ctx, s, clusters.Options{Definitions: defs, Values: values, Hosts: k.hosts, Jobs: pool, Folder: filepath.Join(k.dir, "clusters"),
 		Registry: func(context.Context) (host.Source, error) { return host.Source{}, registry.ErrUnreachable }})
 	k.must(err)
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))

@@ -27,9 +27,9 @@ func Scale(in Input, was Was, force bool) (*cluster.Plan, error) {
 	}
 	s.one(cluster.Gate, "closure", "prove that all content of "+s.plan.To+" is here", cluster.SiteAct{Do: cluster.CheckClosure, Definition: s.plan.To})
 	s.one(cluster.Gate, "pin", "keep that content", cluster.SiteAct{Do: cluster.PinContent, Definition: s.plan.To, As: ownerRunning}, cluster.SiteAct{Do: cluster.StageSource, Definition: s.plan.To})
-	order := []func() error{s.checkNew, s.leaveDead, s.install, s.pullNew, s.joinNew, s.label, s.leave}
+	order := []func() error{s.cleanBegun, s.checkNew, s.leaveDead, s.install, s.pullNew, s.joinNew, s.label, s.leave}
 	if !s.driver.Early() {
-		order = []func() error{s.checkNew, s.leaveDead, s.install, s.joinNew, s.pullNew, s.label, s.leave}
+		order = []func() error{s.cleanBegun, s.checkNew, s.leaveDead, s.install, s.joinNew, s.pullNew, s.label, s.leave}
 	}
 	for _, add := range order {
 		if err := add(); err != nil {
@@ -184,9 +184,20 @@ func (s *scale) leavers(role driver.Role) (dead, living []driver.Node) {
 	return dead, living
 }
 
-// belongs reports whether a host that joins was begun with before: it is cleaned first.
-func (s *scale) belongs(name string) bool {
-	return slices.ContainsFunc(s.was.Hosts, func(h host.Host) bool { return h.Name == name })
+// cleanBegun cleans hosts that join and that a run that stopped has begun with.
+func (s *scale) cleanBegun() error {
+	var begun []driver.Node
+	for _, n := range s.fresh {
+		if slices.ContainsFunc(s.was.Hosts, func(h host.Host) bool { return h.Name == n.Name }) {
+			begun = append(begun, n)
+		}
+	}
+	steps, err := s.each(cluster.Cleanup, begun, func(n driver.Node) (cluster.Step, error) {
+		acts, err := s.driver.Remove(s.setting, n)
+		return cluster.Step{Title: "clean " + n.Name + ", which was begun with before", Acts: append(s.driver.Leave(n, s.through), acts...)}, err
+	})
+	s.wave(cluster.Cleanup, steps...)
+	return err
 }
 
 // checkNew checks the hosts that join, and has those that are there reach them.
@@ -197,10 +208,6 @@ func (s *scale) checkNew() error {
 	steps, err := s.each(cluster.Preflight, s.fresh, func(n driver.Node) (cluster.Step, error) {
 		step := s.checkHost(n)
 		step.Acts[0].Host.Op.Check.Peers = s.peers(s.here())
-		if s.belongs(n.Name) {
-			before := append(s.driver.Leave(n, s.through), cluster.Act{Host: &cluster.HostAct{Host: n.Name, Op: host.Op{Clean: &host.Clean{}}}})
-			step.Acts = append(before, step.Acts...)
-		}
 		return step, nil
 	})
 	if err != nil {

@@ -188,6 +188,22 @@ func (r *runtime) Unpin(_ context.Context, owner string) error {
 	return nil
 }
 
+// Lacking implements agent.Runtime.
+func (r *runtime) Lacking(_ context.Context, list []host.Image) (lacking []host.Image, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, i := range list {
+		pinned := false
+		for _, names := range r.pins {
+			pinned = pinned || names[i.Name]
+		}
+		if !pinned || r.names[i.Name] != i.Digest {
+			lacking = append(lacking, i)
+		}
+	}
+	return lacking, nil
+}
+
 // Canary implements agent.Runtime.
 func (r *runtime) Canary(ctx context.Context, s host.Source, i host.Image) error {
 	from, err := r.open(s)
