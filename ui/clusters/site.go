@@ -68,11 +68,7 @@ func (s *site) gate(ctx context.Context, definition string) error {
 	if err != nil {
 		return err
 	}
-	report, err := s.c.opts.Definitions.Check(ctx, definition, definitions.CheckOptions{Platforms: platformsOf(hosts)})
-	if err != nil {
-		return err
-	}
-	return report.Err()
+	return s.c.gate(ctx, definition, hosts)
 }
 
 // pin notes that a definition is what the cluster runs, ran or is about to run; "" for

@@ -66,6 +66,9 @@ func (c *Clusters) Create(ctx context.Context, r CreateRequest) (*Cluster, error
 	if err != nil {
 		return nil, err
 	}
+	if err := c.gate(ctx, spec.Definition, in.Hosts); err != nil {
+		return nil, err
+	}
 	if err := tryOut(ctx, spec, r.Password); err != nil {
 		return nil, err
 	}
@@ -212,7 +215,7 @@ func (c *Clusters) do(ctx context.Context, p *cluster.Plan) (*Cluster, error) {
 
 // waysOut are the kinds of runs that may take the place of one that has stopped.
 var waysOut = map[cluster.RunKind][]cluster.RunKind{
-	cluster.Form: {cluster.Delete}, cluster.Stage: {cluster.Rollback, cluster.Delete}, cluster.Upgrade: {cluster.Rollback, cluster.Delete}, cluster.Rollback: {cluster.Rollback, cluster.Delete},
+	cluster.Form: {cluster.Delete}, cluster.Stage: {cluster.Stage, cluster.Upgrade, cluster.Rollback, cluster.Delete}, cluster.Upgrade: {cluster.Rollback, cluster.Delete}, cluster.Rollback: {cluster.Rollback, cluster.Delete},
 	cluster.Restore: {cluster.Delete}, cluster.Scale: {cluster.Scale, cluster.Delete}, cluster.Set: {cluster.Set, cluster.Delete}, cluster.Renew: {cluster.Renew, cluster.Delete}, cluster.Delete: {cluster.Delete},
 }
 
@@ -274,6 +277,18 @@ func (c *Clusters) move(ctx context.Context, name, to string, rate int64, make f
 	in.Rate = rate
 	p, err := make(*in)
 	if err != nil {
+		return nil, err
+	}
+	switch again, err := c.again(ctx, name, p.Kind); {
+	case err != nil:
+		return nil, err
+	case again:
+		return c.Get(ctx, name)
+	}
+	if _, err := blocked(ctx, c.db.Read, p.Kind, name); err != nil {
+		return nil, err
+	}
+	if err := c.gate(ctx, to, in.Hosts); err != nil {
 		return nil, err
 	}
 	return c.do(ctx, p)
