@@ -171,7 +171,7 @@ func (o operation) fill(parameters map[string]string) string {
 // no hosts.
 var absent = []string{
 	"list-drives", "list-mirrors", "list-mirror-runs", "get-mirror-run",
-	"list-linked-hosts", "get-linked-host", "list-host-tokens", "list-clusters", "get-cluster", "get-cluster-kubeconfig", "preview-cluster-upgrade",
+	"list-linked-hosts", "get-linked-host", "list-host-tokens", "list-clusters", "get-cluster", "get-cluster-kubeconfig", "preview-cluster-upgrade", "get-cluster-drift",
 }
 
 // Answers are what the document says of them, in a site that has just begun and in
