@@ -51,6 +51,10 @@ func TestScenario(t *testing.T) {
 			part.run(t)
 			x.nothingOutside(t)
 		}) {
+			s.t, c.t = t, t
+			if c := x.cluster(); c.Phase == "running" && c.Running == two.ref() {
+				continue // as the parts after it expect it
+			}
 			t.Errorf("%q has failed: the parts after it would begin where it did not end", part.name)
 			break
 		}
