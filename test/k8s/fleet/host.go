@@ -88,7 +88,7 @@ func (h *Host) inventory(ctx context.Context) host.Inventory {
 		Kernel: host.Kernel{Release: "6.1.0-stand-in", Cgroup: 2, Modules: map[string]bool{"overlay": true, "br_netfilter": true, "nf_conntrack": true},
 			Sysctls: map[string]string{"net.ipv4.ip_forward": "1", "net.bridge.bridge-nf-call-iptables": "1", "vm.overcommit_memory": "1"}},
 		Hardware: host.Hardware{Vendor: "Landfall", Product: "stand-in", Serial: id, CPU: "one of a thought", Cores: 8, Memory: 32 << 30},
-		Time:     host.Clock{Synchronized: true}, Runtime: h.runtime.Status(ctx),
+		Time:     host.Clock{Synchronized: true}, Runtime: h.runtime.Status(ctx), Providers: h.agent.Providers(),
 	}
 	for _, path := range []string{"/", "/var/lib/containerd", "/var/lib/etcd", "/var/lib/kubelet", "/var/log"} {
 		i.Disks = append(i.Disks, host.Disk{Path: path, Mount: path, Device: "/dev/nvme0n1p2", Type: "ext4", Size: 1 << 39, Free: 1 << 38})
