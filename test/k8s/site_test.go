@@ -240,7 +240,9 @@ func (s *site) podImages() map[string]string {
 	var list struct {
 		Items []struct {
 			Metadata struct{ DeletionTimestamp string }
-			Status   struct{ ContainerStatuses []struct{ Image, ImageID string } }
+			Status   struct {
+				ContainerStatuses []struct{ Image, ImageID string }
+			}
 		}
 	}
 	if err := json.Unmarshal([]byte(said), &list); err != nil {
