@@ -143,6 +143,7 @@ type KubeAct struct {
 	Labels     map[string]string `json:"labels,omitempty"`
 	Taints     []Taint           `json:"taints,omitempty"`
 	Version    string            `json:"version,omitempty"` // of the kubelet that a node is to have
+	Fresh      bool              `json:"fresh,omitempty"`   // its kubelet is to be heard of anew: what is known of it may be from before
 	Force      bool              `json:"force,omitempty"`   // of an evacuation: pods go that nobody will make again
 	Limit      time.Duration     `json:"limit,omitempty"`
 }

@@ -20,46 +20,64 @@ var (
 
 func (s stack) ref() string { return "edge:" + s.version }
 
-// Scenario is what a site lives through, in order: each part begins where the one before
-// has ended.
+// What a site lives through first, in order.
 func TestScenario(t *testing.T) {
+	lived(t, "scenario", func(x *scenario) []part {
+		return []part{
+			{"1 form", func(t *testing.T) { x.form(t, one) }},
+			{"2 upgrade", x.upgrade},
+			{"3a an image is missing", x.missing},
+			{"3b a broken application", x.brokenApp},
+			{"5a collection", x.collection},
+		}
+	})
+}
+
+// What a cluster lives through that runs for long.
+func TestLife(t *testing.T) {
+	lived(t, "life", func(x *scenario) []part {
+		return []part{
+			{"1 form", func(t *testing.T) { x.form(t, two) }},
+			{"3c a broken kubelet", x.brokenKubelet},
+			{"5b the kubelet's collection", x.kubeletsCollection},
+			{"6a scale", x.scale},
+			{"6b variables", x.setVariables},
+			{"6c certificates", x.renewCertificates},
+			{"6d drift", x.drift},
+			{"6e backup and restore", x.restore},
+		}
+	})
+}
+
+// part is one thing that a site lives through. It begins where the one before has ended.
+type part struct {
+	name string
+	run  func(t *testing.T)
+}
+
+// lived takes a site through parts.
+func lived(t *testing.T, name string, parts func(x *scenario) []part) {
+	t.Helper()
 	p := built(t)
-	l := openLab(t, p, "scenario")
-	f := newFigures(t)
+	l := openLab(t, p, name)
 	c := newConnected(t, l, p)
 	s := newSite(t, l, p)
 	s.furnish()
-	x := &scenario{connected: c, site: s, figures: f}
-	for _, part := range []struct {
-		name string
-		run  func(t *testing.T)
-	}{
-		{"1 form", x.form},
-		{"2 upgrade", x.upgrade},
-		{"3a an image is missing", x.missing},
-		{"3b a broken application", x.brokenApp},
-		{"3c a broken kubelet", x.brokenKubelet},
-		{"5 collection", x.collection},
-		{"6a scale", x.scale},
-		{"6b variables", x.setVariables},
-		{"6c certificates", x.renewCertificates},
-		{"6d drift", x.drift},
-		{"6e backup and restore", x.restore},
-	} {
-		if !t.Run(part.name, func(t *testing.T) {
+	x := &scenario{connected: c, site: s, figures: newFigures(t)}
+	for _, part := range parts(x) {
+		passed := t.Run(part.name, func(t *testing.T) {
 			s.t, c.t = t, t
 			part.run(t)
 			x.nothingOutside(t)
-		}) {
-			s.t, c.t = t, t
-			if c := x.cluster(); c.Phase == "running" && c.Running == two.ref() {
-				continue // as the parts after it expect it
-			}
+		})
+		if s.t, c.t = t, t; passed {
+			continue
+		}
+		if c := x.cluster(); c.Phase != "running" || c.Running != two.ref() {
 			t.Errorf("%q has failed: the parts after it would begin where it did not end", part.name)
 			break
 		}
 	}
-	s.t, c.t = t, t
 }
 
 type scenario struct {
@@ -90,14 +108,14 @@ func (x *scenario) timed(t *testing.T, figure string, do func()) {
 }
 
 // 1: a bundle with a definition is landed, and three hosts become a cluster of it.
-func (x *scenario) form(t *testing.T) {
-	definition := x.build(one)
+func (x *scenario) form(t *testing.T, of stack) {
+	definition := x.build(of)
 	bundle := x.bundle(definition)
 	x.site.landfall("bundle", "import", bundle, "--key", x.at("team.pub"))
-	x.site.landfall("definition", "check", one.ref())
+	x.site.landfall("definition", "check", of.ref())
 	x.linkAll()
 	file := x.at("cluster.yaml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, clusterFile, one.ref()), 0o644); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, clusterFile, of.ref()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	before, _, _ := x.l.Network.Carried(x.site.space.Name)
@@ -109,11 +127,11 @@ func (x *scenario) form(t *testing.T) {
 	after, _, _ := x.l.Network.Carried(x.site.space.Name)
 	x.figures.set(t, "form.MiB", float64(after-before)/(1<<20))
 	x.site.landfall("cluster", "get", "shop") // for the transcript
-	if c := x.cluster(); c.Phase != "running" || c.Running != one.ref() {
+	if c := x.cluster(); c.Phase != "running" || c.Running != of.ref() {
 		t.Fatalf("the cluster is %+v", c)
 	}
 	answering(t, x.hosts)
-	x.imagesAre(t, one)
+	x.imagesAre(t, of)
 }
 
 // imagesAre proves that each pod runs an image of the definition, by its digest.
@@ -272,12 +290,17 @@ func (x *scenario) brokenApp(t *testing.T) { x.stops(t, ill, "app") }
 // 3c: the kubelet's new unit does not start: the first host fails, no other is touched.
 func (x *scenario) brokenKubelet(t *testing.T) { x.stops(t, lame, "edge1") }
 
-// 5: nothing that a cluster needs is collected, at the site or on a host; and what a host
-// has lost nevertheless comes from the site again.
+// 5a: nothing that a cluster needs is collected at the site.
 func (x *scenario) collection(t *testing.T) {
 	x.site.landfall("content", "collect")
 	x.site.landfall("definition", "check", one.ref())
 	x.site.landfall("definition", "check", two.ref())
+	x.refused(1, "pinned by cluster/shop/running", "content", "rm", "definitions.landfall.dev/"+two.ref())
+}
+
+// 5b: nothing that a cluster needs is collected on a host; and what a host has lost
+// nevertheless comes from the site again.
+func (x *scenario) kubeletsCollection(t *testing.T) {
 	ctx := t.Context()
 	before := must(x.hosts[1].Exec(ctx, "ctr", "-n", "k8s.io", "images", "ls", "-q"))(t)
 	x.watched(t, func() {

@@ -52,7 +52,7 @@ func (a *api) Nodes(context.Context) ([]kube.Node, error) {
 	return list, nil
 }
 
-func (a *api) AwaitNode(_ context.Context, name, _ string, _ func(string)) error {
+func (a *api) AwaitNode(_ context.Context, name, _ string, _ bool, _ func(string)) error {
 	return a.note("await " + name)
 }
 

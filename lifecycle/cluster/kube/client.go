@@ -255,6 +255,7 @@ func each(ctx context.Context, in dynamic.ResourceInterface, options metav1.List
 
 // Resources that every cluster has.
 var (
+	leaseResource     = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
 	nodeResource      = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
 	podResource       = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 	configResource    = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}

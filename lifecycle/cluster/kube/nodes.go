@@ -66,7 +66,10 @@ func (c *Client) node(ctx context.Context, name string) (*unstructured.Unstructu
 }
 
 // AwaitNode waits until a node is ready, with a version of its kubelet when one is named.
-func (c *Client) AwaitNode(ctx context.Context, name, version string, progress func(string)) error {
+// With fresh its kubelet has to be heard of after the wait began: a node is said to be
+// ready for most of a minute after its kubelet has ended.
+func (c *Client) AwaitNode(ctx context.Context, name, version string, fresh bool, progress func(string)) error {
+	before := ""
 	return c.until(ctx, "node "+name, func(ctx context.Context) (string, error) {
 		o, err := c.node(ctx, name)
 		if apierrors.IsNotFound(err) {
@@ -75,18 +78,48 @@ func (c *Client) AwaitNode(ctx context.Context, name, version string, progress f
 		if err != nil {
 			return "", err
 		}
+		heard, err := c.heard(ctx, o)
+		if err != nil {
+			return "", err
+		}
+		if before == "" {
+			before = heard
+		}
 		n, missing := nodeOf(o), ""
 		switch {
 		case !n.Ready:
 			missing = "it is not ready: " + n.Reason
 		case version != "" && n.Version != version:
 			missing = fmt.Sprintf("its kubelet is %s still, %s is wanted", n.Version, version)
+		case fresh && heard == before:
+			missing = "its kubelet was begun again, and has not been heard of since: 'journalctl -u kubelet' on the host tells why"
 		}
 		if missing != "" && progress != nil {
 			progress("node " + name + ": " + missing)
 		}
 		return missing, nil
 	})
+}
+
+// heard is when a node's kubelet was heard of last, as it says: it renews a lease every
+// ten seconds and when it begins, and tells how the node is. Empty: never.
+// https://kubernetes.io/docs/concepts/architecture/nodes/#node-heartbeats
+func (c *Client) heard(ctx context.Context, node *unstructured.Unstructured) (string, error) {
+	lease, err := c.objects.Resource(leaseResource).Namespace("kube-node-lease").Get(ctx, node.GetName(), metav1.GetOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return "", err
+	}
+	said := ""
+	if lease != nil {
+		said = textAt(lease.Object, "spec", "renewTime")
+	}
+	conditions, _, _ := unstructured.NestedSlice(node.Object, "status", "conditions")
+	for _, one := range conditions {
+		if condition, ok := one.(map[string]any); ok {
+			said += " " + textAt(condition, "lastHeartbeatTime")
+		}
+	}
+	return said, nil
 }
 
 // LabelNode gives a node labels and taints, and takes away those that it had from here

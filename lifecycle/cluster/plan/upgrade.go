@@ -166,7 +166,7 @@ func (m *maker) rollOne(n driver.Node, do func(*driver.Setting, driver.Node) ([]
 	s.Acts = append(s.Acts, kubeAct(cluster.KubeAct{Do: cluster.Drain, Node: n.Name, Limit: drain}))
 	s.Acts = append(s.Acts, changes...)
 	s.Acts = append(s.Acts,
-		kubeAct(cluster.KubeAct{Do: cluster.AwaitNode, Node: n.Name, Version: m.To.Kubernetes.Version, Limit: health}),
+		kubeAct(cluster.KubeAct{Do: cluster.AwaitNode, Node: n.Name, Version: m.To.Kubernetes.Version, Fresh: m.From.Kubernetes.Version == m.To.Kubernetes.Version, Limit: health}),
 		kubeAct(cluster.KubeAct{Do: cluster.AwaitPods, Node: n.Name, Limit: health}),
 		kubeAct(cluster.KubeAct{Do: cluster.Uncordon, Node: n.Name, Limit: health}),
 		kubeAct(cluster.KubeAct{Do: cluster.CheckHealth, Limit: health}))

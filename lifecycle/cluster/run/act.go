@@ -230,7 +230,7 @@ func (r *runner) kube(ctx context.Context, s *cluster.Step, act *cluster.KubeAct
 	case cluster.AwaitAPI:
 		return client.AwaitAPI(ctx)
 	case cluster.AwaitNode:
-		return client.AwaitNode(ctx, act.Node, act.Version, tell)
+		return client.AwaitNode(ctx, act.Node, act.Version, act.Fresh, tell)
 	case cluster.AwaitPods:
 		return client.AwaitPods(ctx, act.Node, tell)
 	case cluster.LabelNode:

@@ -22,7 +22,7 @@ type Kube interface {
 // Nodes are the cluster's.
 type Nodes interface {
 	Nodes(ctx context.Context) ([]kube.Node, error)
-	AwaitNode(ctx context.Context, name, version string, progress func(string)) error
+	AwaitNode(ctx context.Context, name, version string, fresh bool, progress func(string)) error
 	LabelNode(ctx context.Context, name string, labels map[string]string, taints []cluster.Taint) error
 	Drain(ctx context.Context, name string, opts kube.DrainOptions) error
 	Uncordon(ctx context.Context, name string) error
