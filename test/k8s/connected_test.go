@@ -144,7 +144,7 @@ func (c *connected) profile(s stack) string {
 	provider := s.kubernetes
 	if s.broken {
 		provider += "-broken"
-		write("kubernetes/etc/systemd/system/kubelet.service", "[Service]\nExecStart=/bin/false\n[Install]\nWantedBy=multi-user.target\n")
+		write("kubernetes/etc/systemd/system/kubelet.service.d/90-broken.conf", "[Service]\nExecStart=\nExecStart=/bin/false\n")
 	}
 	write("profile.yaml", fmt.Sprintf(profileText, s.version, s.kubernetes, provider))
 	write("machine.toml", machineContainerd)

@@ -38,13 +38,13 @@ func TestLife(t *testing.T) {
 	lived(t, "life", func(x *scenario) []part {
 		return []part{
 			{"1 form", func(t *testing.T) { x.form(t, two) }},
-			{"3c a broken kubelet", x.brokenKubelet},
-			{"5b the kubelet's collection", x.kubeletsCollection},
 			{"6a scale", x.scale},
 			{"6b variables", x.setVariables},
 			{"6c certificates", x.renewCertificates},
 			{"6d drift", x.drift},
 			{"6e backup and restore", x.restore},
+			{"5b the kubelet's collection", x.kubeletsCollection},
+			{"3c a broken kubelet", x.brokenKubelet},
 		}
 	})
 }
@@ -288,7 +288,7 @@ func (x *scenario) stops(t *testing.T, s stack, reason string) {
 func (x *scenario) brokenApp(t *testing.T) { x.stops(t, ill, "app") }
 
 // 3c: the kubelet's new unit does not start: the first host fails, no other is touched.
-func (x *scenario) brokenKubelet(t *testing.T) { x.stops(t, lame, "edge1") }
+func (x *scenario) brokenKubelet(t *testing.T) { x.stops(t, lame, x.hosts[0].Name) }
 
 // 5a: nothing that a cluster needs is collected at the site.
 func (x *scenario) collection(t *testing.T) {
