@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -245,16 +246,44 @@ func TestDisconnect(t *testing.T) {
 	p.await(`"state":"cancelled"`)
 }
 
+// Who leaves before it is known what the job is called ends it, too.
+func TestDisconnectEarly(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	ctx, leave := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/content/scrub") {
+			p.server.Config.Handler.ServeHTTP(w, r)
+			return
+		}
+		answer := httptest.NewRecorder()
+		p.server.Config.Handler.ServeHTTP(answer, r)
+		leave() // the job has begun, and the client has not heard of it
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
+	}))
+	defer server.Close()
+	c := newClient(t, api.ClientOptions{Server: server.URL})
+	if _, err := c.Scrub(ctx, store.ScrubOptions{Rate: 1}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want context.Canceled", err)
+	}
+	p.await(`"state":"cancelled"`)
+}
+
 // await waits until the list of jobs has something.
 func (p *place) await(text string) {
 	p.t.Helper()
-	for {
+	for began := time.Now(); ; {
 		_, body := p.request("GET", "/api/v1/jobs?kind=scrub", "")
 		if strings.Contains(body, text) {
 			return
 		}
 		if strings.Contains(body, `"state":"done"`) {
 			p.t.Fatalf("want %s: %s", text, body)
+		}
+		if time.Since(began) > 2*time.Minute {
+			p.t.Fatalf("waited for %s: %s", text, body)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

@@ -126,7 +126,7 @@ func (c *Client) leave(ctx context.Context, id string) {
 
 // work starts a job, follows it, and reads its result.
 func work[R any](ctx context.Context, c *Client, path string, args any, hear Hearing) (*R, error) {
-	j, err := c.StartJob(ctx, path, args)
+	j, err := c.begin(ctx, path, args)
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +134,23 @@ func work[R any](ctx context.Context, c *Client, path string, args any, hear Hea
 		return nil, err
 	}
 	return resultOf[R](j)
+}
+
+// begin starts a job. Who leaves while it is being started has it cancelled, too: the
+// answer, which says what it is called, is waited for a little longer.
+func (c *Client) begin(ctx context.Context, path string, args any) (jobs.Job, error) {
+	asking, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(leaveGrace, cancel) })
+	defer stop()
+	j, err := c.StartJob(asking, path, args)
+	if ctx.Err() == nil {
+		return j, err
+	}
+	if err == nil {
+		c.leave(ctx, j.ID)
+	}
+	return jobs.Job{}, context.Cause(ctx)
 }
 
 // resultOf is what a job that has ended did, or its error.
