@@ -161,6 +161,7 @@ const (
 	Uncordon    KubeVerb = "uncordon" // if it was cordoned by a drain of this cluster
 	Evacuate    KubeVerb = "evacuate" // drains a node that is to leave; one that is not there is empty
 	RemoveNode  KubeVerb = "remove-node"
+	RenewPods   KubeVerb = "renew-pods"  // of the node: what began them may be of before
 	ApplyLayer  KubeVerb = "apply-layer" // and waits until it is ready
 	RemoveLayer KubeVerb = "remove-layer"
 	VerifyPods  KubeVerb = "verify-pods"  // each image is the definition's, by digest

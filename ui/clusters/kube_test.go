@@ -68,6 +68,8 @@ func (a *api) Uncordon(_ context.Context, name string) error { return a.note("un
 
 func (a *api) RemoveNode(_ context.Context, name string) error { return a.note("remove " + name) }
 
+func (a *api) RenewPods(_ context.Context, name string) error { return a.note("renew pods " + name) }
+
 func (a *api) Apply(_ context.Context, l kube.Layer, _ kube.ApplyOptions) (*kube.Applied, error) {
 	err := a.note("apply " + l.Name)
 	a.mu.Lock()

@@ -242,6 +242,26 @@ func cordonedBy(o *unstructured.Unstructured) string {
 	return o.GetAnnotations()[noteCordoned]
 }
 
+// RenewPods deletes the pods of a node that something makes anew. Static pods stay, and
+// those that nobody would make again.
+func (c *Client) RenewPods(ctx context.Context, name string) error {
+	return c.until(ctx, "pods of node "+name, func(ctx context.Context) (string, error) {
+		options := metav1.ListOptions{FieldSelector: "spec.nodeName=" + name}
+		return "", each(ctx, c.objects.Resource(podResource), options, func(p *unstructured.Unstructured) error {
+			owner := metav1.GetControllerOf(p)
+			if owner == nil || owner.Kind == "Node" || p.GetDeletionTimestamp() != nil {
+				return nil
+			}
+			uid := p.GetUID()
+			err := c.objects.Resource(podResource).Namespace(p.GetNamespace()).Delete(ctx, p.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+			if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+				return nil // it has gone already
+			}
+			return err
+		})
+	})
+}
+
 // RemoveNode takes a node out of the cluster's list; one that is not there is done.
 func (c *Client) RemoveNode(ctx context.Context, name string) error {
 	return c.retried(ctx, "node "+name, func(ctx context.Context) error {

@@ -64,14 +64,15 @@ func (m *maker) firstAgain(s State) error {
 	carry := cluster.Act{Host: &cluster.HostAct{Host: n.Name, Op: host.Op{Carry: &host.Carry{Snapshot: stateName, As: s.As, Receive: true, Digest: s.Digest}}}}
 	m.wave(cluster.FirstHost, cluster.Step{ID: string(cluster.FirstHost) + "-" + n.Name, Host: n.Name, Title: "begin the control plane on " + n.Name + " with the state of the backup",
 		Acts: slices.Insert(acts, 0, carry)})
-	step := cluster.Step{ID: string(cluster.Leaving) + ".nodes", Title: "take the nodes out that the cluster had"}
+	// The first host may be called like one that the cluster had: then its kubelet has begun
+	// that one's pods before kubeadm has written where the control plane is now.
+	step := cluster.Step{ID: string(cluster.Leaving) + ".nodes", Title: "take the nodes out that the cluster had",
+		Acts: []cluster.Act{kubeAct(cluster.KubeAct{Do: cluster.RenewPods, Node: n.Name, Limit: time.Duration(m.Spec.Upgrade.Health)})}}
 	for _, name := range s.Nodes {
 		if name != n.Name {
 			step.Acts = append(step.Acts, kubeAct(cluster.KubeAct{Do: cluster.RemoveNode, Node: name, Limit: time.Duration(m.Spec.Upgrade.Health)}))
 		}
 	}
-	if len(step.Acts) > 0 {
-		m.wave(cluster.Leaving, step)
-	}
+	m.wave(cluster.Leaving, step)
 	return nil
 }

@@ -243,6 +243,8 @@ func (r *runner) kube(ctx context.Context, s *cluster.Step, act *cluster.KubeAct
 		return client.Uncordon(ctx, act.Node)
 	case cluster.RemoveNode:
 		return client.RemoveNode(ctx, act.Node)
+	case cluster.RenewPods:
+		return client.RenewPods(ctx, act.Node)
 	case cluster.CheckHealth:
 		return r.health(ctx, client)
 	case cluster.VerifyPods:

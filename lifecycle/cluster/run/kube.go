@@ -27,6 +27,7 @@ type Nodes interface {
 	Drain(ctx context.Context, name string, opts kube.DrainOptions) error
 	Uncordon(ctx context.Context, name string) error
 	RemoveNode(ctx context.Context, name string) error
+	RenewPods(ctx context.Context, name string) error
 }
 
 // Layers are those that are applied to the cluster.
