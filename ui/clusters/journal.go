@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -77,13 +78,14 @@ func (c *Clusters) steps(ctx context.Context, id, output string) (map[string]ste
 
 // Begin implements run.Journal.
 func (j *journal) Begin(ctx context.Context, id string) (attempt int, err error) {
+	fresh := false
 	err = j.c.db.Write(ctx, func(tx *sql.Tx) error {
 		var state run.State
 		err := tx.QueryRowContext(ctx, `SELECT state, attempt FROM cluster_steps WHERE run = ? AND step = ?`, j.run.id, id).Scan(&state, &attempt)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		if state != run.Running {
+		if fresh = state != run.Running; fresh {
 			attempt++
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO cluster_steps (run, step, state, attempt, began_at) VALUES (?, ?, ?, ?, ?)
@@ -91,11 +93,15 @@ func (j *journal) Begin(ctx context.Context, id string) (attempt int, err error)
 			j.run.id, id, run.Running, attempt, now())
 		return err
 	})
-	if err == nil {
-		j.job.Log(slog.LevelInfo, j.titles[id], map[string]any{"step": id, "attempt": attempt})
-		j.tell.changed()
+	if err != nil {
+		return attempt, registry.DiskError(err)
 	}
-	return attempt, registry.DiskError(err)
+	j.job.Log(slog.LevelInfo, j.titles[id], map[string]any{"step": id, "attempt": attempt})
+	j.tell.changed()
+	if !fresh {
+		return attempt, nil
+	}
+	return attempt, j.further(ctx, id, run.Running, attempt)
 }
 
 // End implements run.Journal.
@@ -116,7 +122,16 @@ func (j *journal) End(ctx context.Context, id string, output json.RawMessage, fa
 		j.job.Log(slog.LevelError, reason, map[string]any{"step": id})
 	}
 	j.tell.changed()
-	return registry.DiskError(err)
+	if err != nil {
+		return registry.DiskError(err)
+	}
+	return j.further(ctx, id, state, 0)
+}
+
+// further notes where the run is with its job, too: one that gets further is begun again
+// however often the appliance has ended.
+func (j *journal) further(ctx context.Context, id string, state run.State, attempt int) error {
+	return j.job.SetCursor(ctx, fmt.Sprint(id, " ", state, " ", attempt))
 }
 
 // Tell implements run.Journal.

@@ -34,6 +34,9 @@ func (c *Clusters) Get(ctx context.Context, name string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.settleLost(ctx, name); err != nil {
+		return nil, err
+	}
 	return c.show(ctx, r)
 }
 

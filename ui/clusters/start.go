@@ -269,7 +269,7 @@ func (c *Clusters) Resume(ctx context.Context, name string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.setRun(ctx, last.id, `state = ?, pausing = 0, reason = ''`, RunRunning); err != nil {
+	if err := c.setRun(ctx, last.id, `state = ?, job = '', pausing = 0, reason = ''`, RunRunning); err != nil {
 		return nil, err
 	}
 	if err := c.start(ctx, name, last.id); err != nil {
@@ -293,6 +293,9 @@ func (c *Clusters) Pause(ctx context.Context, name string) (*Cluster, error) {
 // open is the open run of a cluster; ErrConflict when nothing is being done to it.
 func (c *Clusters) open(ctx context.Context, name string) (*runRow, error) {
 	if _, err := c.row(ctx, c.db.Read, name); err != nil {
+		return nil, err
+	}
+	if err := c.settleLost(ctx, name); err != nil {
 		return nil, err
 	}
 	last, err := lastRun(ctx, c.db.Read, name)

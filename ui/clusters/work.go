@@ -2,12 +2,14 @@ package clusters
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"sync"
 	"time"
 
 	"github.com/landfall-dev/landfall/lifecycle/cluster"
 	"github.com/landfall-dev/landfall/lifecycle/cluster/run"
+	"github.com/landfall-dev/landfall/registry"
 	"github.com/landfall-dev/landfall/ui/jobs"
 )
 
@@ -63,6 +65,35 @@ func (c *Clusters) ended(ctx context.Context, r *runRow, failure error) error {
 		return c.setRun(after, r.id, `state = ?, pausing = 0, reason = ?`, RunPaused, "somebody wants it to wait")
 	}
 	return errors.Join(failure, c.setRun(after, r.id, `state = ?, reason = ?`, RunFailed, failure.Error()))
+}
+
+// settleLost stops a cluster's run whose job has ended without it, as one does that was
+// at work each time that the appliance ended: then the run says so, and can be resumed.
+func (c *Clusters) settleLost(ctx context.Context, name string) error {
+	var id, job string
+	err := c.db.Read.QueryRowContext(ctx, `SELECT id, job FROM cluster_runs WHERE cluster = ? AND state = ? AND job <> ''`, name, RunRunning).Scan(&id, &job)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return registry.DiskError(err)
+	}
+	j, err := c.opts.Jobs.Get(ctx, job)
+	if errors.Is(err, registry.ErrNotFound) || err == nil && !j.State.Ended() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	reason := "job " + job + " ended without it"
+	if j.Err() != nil {
+		reason = j.Err().Error()
+	}
+	// The run may have been ended meanwhile, or have another job.
+	return registry.DiskError(c.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE cluster_runs SET state = ?, reason = ? WHERE id = ? AND job = ? AND state = ?`, RunFailed, reason, id, job, RunRunning)
+		return err
+	}))
 }
 
 func (c *Clusters) forgetNotes(id string) {
