@@ -78,12 +78,14 @@ func (c *Client) AwaitNode(ctx context.Context, name, version string, fresh bool
 		if err != nil {
 			return "", err
 		}
-		heard, err := c.heard(ctx, o)
-		if err != nil {
-			return "", err
-		}
-		if before == "" {
-			before = heard
+		heard := ""
+		if fresh {
+			if heard, err = c.heard(ctx, o); err != nil {
+				return "", err
+			}
+			if before == "" {
+				before = heard
+			}
 		}
 		n, missing := nodeOf(o), ""
 		switch {
