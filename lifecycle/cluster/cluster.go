@@ -6,9 +6,10 @@
 // Nouns. A cluster is made of pools of hosts: one control plane, and workers. Its
 // running definition is what it was brought to last, the previous one what it can return
 // to, the staged one what its hosts hold already. A run is one time that something is
-// done to the cluster: form, stage, upgrade, rollback, scale, delete. A phase is a part
-// of a plan that people have a word for; its steps are done one wave after another, the
-// steps of a wave at the same time.
+// done to the cluster: it is formed or restored, staged, upgraded, brought back, scaled,
+// set to other variables, given new certificates, deleted. A phase is a part of a plan
+// that people have a word for; its steps are done one wave after another, the steps of a
+// wave at the same time.
 package cluster
 
 import (
