@@ -34,9 +34,6 @@ func (c *Clusters) Get(ctx context.Context, name string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.settleLost(ctx, name); err != nil {
-		return nil, err
-	}
 	return c.show(ctx, r)
 }
 
@@ -44,6 +41,9 @@ func (c *Clusters) show(ctx context.Context, r *row) (*Cluster, error) {
 	one := &Cluster{Name: r.name, Running: r.running, Previous: r.previous, Staged: r.staged, Endpoint: c.endpoint(ctx, r.spec), Spec: r.spec,
 		Created: timeOf(r.created), Updated: timeOf(r.updated)}
 	one.Certificates = c.soonest(ctx, r.name)
+	if err := c.settleLost(ctx, r.name); err != nil {
+		return nil, err
+	}
 	last, err := c.lastShown(ctx, r.name)
 	if err != nil {
 		return nil, err
